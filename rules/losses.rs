@@ -62,8 +62,16 @@ pub(super) fn lost(version: &Version, kind: Kind) -> Option<Measured> {
     let other = Kind { newer_nginx: !kind.newer_nginx, ..kind };
     let seen = |kind: Kind| {
         // Which kind a line is of is in its first words; the numbers are for one line alone.
-        let mut rows = of(kind.class, gunicorn).filter_map(begin);
-        rows.find(|row| row.kind == kind).and_then(Row::measured)
+        let first = kind.class.len() + gunicorn.len() + 2;
+        let may_be = |line: &&str| {
+            let words = line.get(first..).and_then(|rest| rest.split_once(' '));
+            words.is_some_and(|(nginx, rest)| {
+                nginx.starts_with("1.30") == kind.newer_nginx
+                    && rest.starts_with("kept") == kind.kept
+            })
+        };
+        let mut rows = of(kind.class, gunicorn).filter(may_be).filter_map(begin);
+        rows.find(|row| row.kind == kind).and_then(LossRow::measured)
     };
     seen(kind).filter(Measured::lost).or_else(|| seen(other).filter(Measured::lost))
 }
@@ -91,14 +99,14 @@ fn of(class: &str, gunicorn: &str) -> impl Iterator<Item = &'static str> {
 }
 
 /// A line whose kind is known, and its words from the number of reloads on.
-struct Row {
+struct LossRow {
     kind: Kind,
     gunicorn: &'static str,
     nginx: &'static str,
     numbers: [&'static str; 5],
 }
 
-fn begin(line: &'static str) -> Option<Row> {
+fn begin(line: &'static str) -> Option<LossRow> {
     let mut words = line.split_ascii_whitespace();
     let [class, gunicorn, nginx, way, max_requests] =
         std::array::from_fn(|_| words.next().unwrap_or_default());
@@ -119,10 +127,10 @@ fn begin(line: &'static str) -> Option<Row> {
         max_requests: max_requests != "0",
         reloads: reloads != "0",
     };
-    Some(Row { kind, gunicorn, nginx, numbers })
+    Some(LossRow { kind, gunicorn, nginx, numbers })
 }
 
-impl Row {
+impl LossRow {
     fn measured(self) -> Option<Measured> {
         let Self { gunicorn, nginx, numbers, .. } = self;
         let [reloads, seconds, gets, posts, sent] = numbers.map(|word| word.parse::<u32>().ok());

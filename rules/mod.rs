@@ -11,6 +11,7 @@ pub mod nginx;
 mod private_users;
 pub mod processes;
 pub mod release;
+mod running_command;
 mod runtime_directory;
 mod script_name;
 mod shell_syntax;

@@ -33,25 +33,25 @@ use crate::facts::{Deployment, Problem, Why};
 use crate::rule::{Check, Finding, Item, Rule, Severity, Sink, Skip};
 use crate::source::{FileId, Sources};
 
-/// What the user asked of a check.
+/// What the user asked a check to do.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// Which rules run.
     pub selection: Selection,
-    /// Severities that differ from the rules' own, by code.
+    /// Severities that the user changed, by the rules' codes.
     pub severities: BTreeMap<&'static str, Severity>,
     /// Findings that are accepted.
     pub ignores: Vec<Ignore>,
-    /// The day on which it is asked; before all days where nothing ends.
+    /// The day of the check; before all other days if nothing expires.
     pub today: Day,
-    /// Findings that are known.
+    /// Known findings.
     pub baseline: Option<Baseline>,
-    /// Was every application asked for? Then one that is not there is gone.
+    /// Whether all applications were checked, so that one which was not found no longer exists.
     pub all_apps: bool,
-    /// Was all looked at that the settings file may mention? Then a name that no application has is
-    /// a typo.
+    /// Whether everything that the settings file may mention was read, so that a name of no
+    /// application is a typo.
     pub whole: bool,
-    /// What fingerprints name files from.
+    /// The directory relative to which fingerprints name files.
     pub anchor: Anchor,
 }
 
@@ -68,44 +68,44 @@ pub struct Reported {
     pub finding: Finding,
     /// Does not change when lines move; 16 hexadecimal digits.
     pub fingerprint: String,
-    /// The same for all findings that are alike: the fingerprint of the first of them.
+    /// The fingerprint of the first of all identical findings.
     pub alike: String,
 }
 
 /// The result of a check.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The findings: by application, severity, code, file, line. Those that are known are not
-    /// among them.
+    /// The new findings, ordered by application, severity, code, file, line.
     pub findings: Vec<Reported>,
-    /// Those that are known. They count for verdict and checklist: accepted is not repaired.
+    /// The known findings. They count for verdict and checklist, because an accepted fault is not
+    /// repaired.
     pub known: Vec<Reported>,
-    /// The known findings without those that are gone; `None` if no file of them was given.
+    /// The known findings without those that no longer exist; `None` if no baseline was given.
     pub baseline: Option<Baseline>,
     /// Rules that could not judge.
     pub skips: Vec<Skip>,
-    /// Rules that had nothing to judge: neither passed nor open.
+    /// Rules that had nothing to judge: they count neither as passed nor as open.
     pub idle: Vec<Skip>,
     /// The findings that a comment in the files, or the settings file, suppressed.
     pub suppressed: Vec<Suppressed>,
-    /// What is wrong with those comments and entries.
+    /// What is wrong with these comments and entries.
     pub problems: Vec<Problem>,
     /// For each application, in the deployment's order.
     pub apps: Vec<AppOutcome>,
 }
 
 impl Outcome {
-    /// All findings, those that are known behind the others.
+    /// All findings, new ones first.
     pub fn all(&self) -> impl Iterator<Item = &Reported> {
         self.findings.iter().chain(&self.known)
     }
 
-    /// How many findings are of this severity? Those that are known do not count.
+    /// How many new findings have this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|reported| reported.finding.severity == severity).count()
     }
 
-    /// Is there a finding of this severity or a worse one?
+    /// Whether there is a new finding of at least this severity.
     pub fn reaches(&self, severity: Severity) -> bool {
         self.findings.iter().any(|reported| reported.finding.severity >= severity)
     }
@@ -116,7 +116,7 @@ impl Outcome {
 pub struct AppOutcome {
     /// The unit's name.
     pub name: String,
-    /// The files of its nginx, where several deployments are one report.
+    /// The files of its nginx, if the report covers several deployments.
     pub nginx: Vec<FileId>,
     /// The answer in one word.
     pub verdict: Verdict,
@@ -136,7 +136,7 @@ pub fn run(
     conclude(rules, &selected, deployment, parts, sources, settings)
 }
 
-/// What was found comes to verdicts: severities, what is suppressed, what is known.
+/// Turns findings into verdicts: applies severities, suppressions and known findings.
 fn conclude(
     rules: &[&'static Rule],
     selected: &[&'static Rule],
@@ -161,8 +161,8 @@ fn conclude(
     accepted.extend(by_entry);
     let accepted_by_app = group(&accepted, |(finding, _)| finding.app.as_deref());
     sort(&mut findings, deployment, sources);
-    // Grouped once: whoever looked through all of them for each application would need a time that
-    // grows with the square of their number.
+    // Grouped once: looking through all findings for each application would take time quadratic in
+    // their number.
     let by_app = group(&findings, |finding| finding.app.as_deref());
     let skips_of: Vec<_> =
         parts.iter().map(|part| group(&part.skips, |skip| skip.app.as_deref())).collect();
@@ -174,7 +174,7 @@ fn conclude(
             let at = parts.iter().position(|part| part.apps.contains(&app.name))?;
             let (part, skips_by_app) = (parts.get(at)?, skips_of.get(at)?);
             let mut findings = concerning(&by_app, &app.name);
-            // Of the host's findings, those of its own nginx.
+            // Of the host's findings, only those about its own nginx.
             let several = parts.len() > 1;
             findings.retain(|finding| !several || finding.app.is_some() || part.has(finding));
             let concern = Concern {
@@ -193,7 +193,7 @@ fn conclude(
         .collect();
     let kept = findings.len();
     let (accepted, by): (Vec<_>, Vec<_>) = accepted.into_iter().unzip();
-    // Stamped together: what is accepted shares no fingerprint with what is reported.
+    // Stamped together, so that no accepted finding shares a fingerprint with a reported one.
     findings.extend(accepted);
     let mut findings = fingerprint::stamp(findings, sources, &settings.anchor);
     let accepted = findings.split_off(kept).into_iter().zip(by);
@@ -210,7 +210,7 @@ fn conclude(
     Outcome { findings, known, baseline: pruned, skips, idle, suppressed, problems, apps }
 }
 
-/// Runs each rule on what it looks at.
+/// Runs each rule on what it examines.
 fn look(rules: &[&'static Rule], deployment: &Deployment) -> (Vec<Finding>, Vec<Skip>) {
     let mut findings = Vec::new();
     let mut skips = Vec::new();
@@ -254,15 +254,15 @@ fn look(rules: &[&'static Rule], deployment: &Deployment) -> (Vec<Finding>, Vec<
     (findings, skips)
 }
 
-/// Of an application to which no pass is known to lead, what nginx does with its requests was not
-/// judged, though the rules ran.
+/// Adds skips for an application to which no pass is known to lead: what nginx does with its
+/// requests was not judged, although the rules ran.
 fn ways(
     rules: &[&'static Rule],
     deployment: &Deployment,
     findings: &[Finding],
     skips: &mut Vec<Skip>,
 ) {
-    // A whole host's files were all read: what rules of the host say about them holds.
+    // All files of a whole host were read, so what the host's rules say about nginx is reliable.
     let whole = deployment.machine.whole;
     let hangs_on_it = |rule: &&&'static Rule| {
         rule.area() == "nginx"
@@ -288,7 +288,7 @@ fn ways(
     skips.extend(more);
 }
 
-/// What belongs to each application; none: to the host.
+/// Groups items by application; `None` is the host.
 fn group<'a, T>(
     all: &'a [T],
     app: impl Fn(&'a T) -> Option<&'a str>,
@@ -300,7 +300,7 @@ fn group<'a, T>(
     groups
 }
 
-/// What concerns an application: its own and the host's.
+/// The items that concern an application: its own and the host's.
 fn concerning<'a, T>(groups: &FxHashMap<Option<&'a str>, Vec<&'a T>>, app: &str) -> Vec<&'a T> {
     let own = groups.get(&Some(app)).into_iter().flatten();
     own.chain(groups.get(&None).into_iter().flatten()).copied().collect()
@@ -314,7 +314,7 @@ fn by_code(skips: Vec<&Skip>) -> FxHashMap<&'static str, Vec<&Skip>> {
     found
 }
 
-/// By application (the host's own last), severity (worst first), code, file, line.
+/// Sorts by application (the host's own last), severity (worst first), code, file, line.
 fn sort(findings: &mut [Finding], deployment: &Deployment, sources: &Sources) {
     let places: FxHashMap<&str, usize> =
         deployment.apps.iter().enumerate().map(|(at, app)| (app.name.as_str(), at)).collect();

@@ -1,4 +1,4 @@
-//! Begins a rule: `cargo run --example new-rule -- U142 name-of-the-rule`.
+//! Begins a rule: `cargo run --example new-rule -- U199 name-of-the-rule`.
 //!
 //! It writes the rule's file, lists it in its area, and says what comes next. What it writes
 //! compiles, and fails its own examples until the rule is written. The templates beside this file
@@ -13,7 +13,7 @@ use deploy_doctor::rules;
 
 const USAGE: &str = "usage: cargo run --example new-rule -- CODE NAME\n\
                      CODE is the area's letter (U, G, N, E, P, S, R, L) and three digits, NAME the \
-                     rule's name in small letters, words joined by `-`: U142 unit-name";
+                     rule's name in small letters, words joined by `-`: U199 unit-name";
 
 /// The code and name that the templates hold.
 const PLACEHOLDERS: [&str; 2] = ["Z000", "rule-name"];

@@ -25,6 +25,16 @@ crate::rule! {
     /// request that writes gets 500, `attempt to write a readonly database`, while the others are
     /// answered. This is a warning.
     ///
+    /// On a live host the file system of the heartbeat files is looked at as the running master sees
+    /// it: if it has become read-only, or has fewer free inodes than there are workers, the next reload
+    /// ends the master.
+    ///
+    /// Proved by `heartbeats-read-only`: the reload returned 0, the master exited, gunicorn did not come
+    /// back (`No usable temporary directory found`), and every request got 502.
+    ///
+    /// Proved by `heartbeats-without-inodes`: the reload returned 0, the master exited (`No space left on
+    /// device`), and every request got 502 until systemd had restarted it.
+    ///
     /// Proved by `log-not-writable`: gunicorn exited with `isn't writable`, and every request got
     /// 502.
     ///
@@ -165,6 +175,12 @@ crate::rule! {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    if let Err(why) = heartbeats(app, out)
+        && app.processes.ok().is_some()
+        && !why.kind().needs_more()
+    {
+        out.skip(&why);
+    }
     let service = &app.service;
     let database = named_database(app);
     if app.gunicorn.paths.is_empty() && app.release.written.is_empty() && database.is_none() {
@@ -195,6 +211,64 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     {
         out.skip(&why);
     }
+    Ok(())
+}
+
+/// The files that the running master needs at the next reload, one for each worker. Unlike what is
+/// written when the site starts, they may have become impossible since.
+fn heartbeats(app: &App, out: &mut Sink) -> Result<(), Why> {
+    if app.processes.get()?.masters.is_empty() {
+        return Ok(());
+    }
+    let found = app.heartbeats.get()?;
+    let workers = u64::try_from(*app.gunicorn.workers().get()?).unwrap_or(u64::MAX);
+    // A variable's value is not shown.
+    let each = match app.gunicorn.settings.is_secret("workers") || workers == 1 {
+        true => "each new worker".to_owned(),
+        false => format!("each of {workers} new workers"),
+    };
+    let directory = match found.secret {
+        true => "the directory for temporary files".to_owned(),
+        false => found.directory.display().to_string(),
+    };
+    let room = &found.room;
+    let (cause, short) = if room.read_only {
+        (format!("{directory} is read-only now"), "read-only".to_owned())
+    } else if room.files > 0 && room.files_left < workers {
+        let left = match room.files_left {
+            0 => "no file".to_owned(),
+            1 => "only 1 file".to_owned(),
+            count => format!("only {count} files"),
+        };
+        (
+            format!("{left} can still be created in {directory}"),
+            format!("{} of {} inodes are left", room.files_left, room.files),
+        )
+    } else {
+        return Ok(());
+    };
+    let typed = match found.secret {
+        true => "\"${TMPDIR:-/tmp}\"".to_owned(),
+        false => directory.clone(),
+    };
+    let help = match room.read_only {
+        true => format!(
+            "findmnt -T {typed}; dmesg | tail -n 50 (why it became read-only)\n\
+             then, if its disk is sound: mount -o remount,rw \
+             \"$(findmnt -n -o TARGET -T {typed})\"\n\
+             do not reload or restart gunicorn before"
+        ),
+        false => format!(
+            "df -i {typed}, then remove what nobody needs there; do not reload gunicorn before"
+        ),
+    };
+    out.report(format!(
+        "the next reload takes the site down: gunicorn creates a heartbeat file for {each}, and {cause}"
+    ))
+    .observed(EvidenceKind::File, format!("{directory}, as gunicorn's master sees it: {short}"))
+    .subject("heartbeats")
+    .help(help)
+    .fix(Safety::Manual, format!("make {directory} writable again"));
     Ok(())
 }
 

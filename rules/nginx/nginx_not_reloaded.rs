@@ -2,7 +2,7 @@ use crate::facts::nginx::{ChangedFile, Verdict};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// nginx still serves its earlier configuration: its files have changed, and it has not
+    /// nginx may still serve an earlier configuration: its files have changed, and it has not
     /// reloaded.
     ///
     /// nginx reads its files when it starts and when it is reloaded, and a reload replaces all of
@@ -10,6 +10,9 @@ crate::rule! {
     /// old configuration, without a socket's new path or a new timeout; and the change, with any
     /// fault in it, takes effect at somebody else's reload, at the renewal of a certificate or at a
     /// restart at night.
+    ///
+    /// Nothing shows what the running nginx has loaded: a comment, or `touch`, changes the file's time
+    /// too, and then nothing is missing. `systemctl reload nginx` loses no request and settles it.
     ///
     /// Detected by comparing the times of the files and of the links that include them with the
     /// start of the workers of `nginx.service`. A file whose modification time is older than the
@@ -45,7 +48,7 @@ crate::rule! {
     /// touch /etc/nginx/nginx.conf 5000
     /// ```
     N318 "nginx-not-reloaded" {
-        severity: Error, impact: StaleRelease, fix: Some(Manual), item: No502, hop: Nginx,
+        severity: Error, impact: Hygiene, fix: Some(Manual), item: No502, hop: Nginx,
         since: "0.1.0", check: Host(check)
     }
 }
@@ -83,8 +86,8 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     };
     let path = last.path.display();
     out.report(format!(
-        "nginx still serves its earlier configuration: {path} changed{more}, and nginx has not \
-         reloaded since"
+        "nginx may still serve an earlier configuration: {path} changed{more}, and nginx has not \
+         reloaded since (if only a comment or the file's time changed, nothing is missing)"
     ))
     .at(last.file.line_span(1), "nginx has not read this")
     .evidence(

@@ -7,7 +7,7 @@ crate::rule! {
     /// nginx cannot be reloaded, and does not come back after a restart: `nginx -t` fails.
     ///
     /// The running nginx keeps its loaded configuration, so nothing is noticed until the next
-    /// reload, restart or reboot. `nginx -t` is run once, as root and only on a live host: it needs
+    /// reload, restart or reboot. `nginx -t` (with the `-c`, `-p` and `-g` that nginx is started with) is run once, as root and only on a live host: it needs
     /// the keys and the logs, and it resolves the names of upstreams on the host where it runs.
     ///
     /// If it cannot be run, as for an image, one fault is still predicted: a log in a directory
@@ -64,8 +64,9 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         Some(refusal) => shortened(&refusal.message),
         None => "it gives no reason".to_owned(),
     };
-    let failed = "nginx -t: configuration test failed";
-    let draft = out.report(format!("nginx cannot reload, `nginx -t` fails: {said}"));
+    let test = nginx.started.test();
+    let failed = format!("{test}: configuration test failed");
+    let draft = out.report(format!("nginx cannot reload, `{test}` fails: {said}"));
     let finding = match refusal.as_ref().and_then(|refusal| refusal.place.as_ref()) {
         Some((path, line)) => {
             let mut trees = nginx.model.ok().into_iter().flat_map(|model| &model.config.trees);

@@ -24,6 +24,12 @@ crate::rule! {
     ///
     /// Proved by `upstream-mismatch`: gunicorn was up, and every request got 502.
     ///
+    /// The configuration is the one that nginx reads: where it is started with `-c`, that file, and not
+    /// /etc/nginx/nginx.conf.
+    ///
+    /// Proved by `nginx-other-configuration`: nothing in /etc/nginx was wrong, and every request got
+    /// 502: nginx ran with `-c /srv/nginx/nginx.conf`.
+    ///
     /// ```nginx,bad
     /// upstream myapp { server unix:/run/myapp.sock fail_timeout=0; }
     /// server {

@@ -1,3 +1,4 @@
+use super::super::running_command::difference;
 use super::start;
 use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
@@ -48,6 +49,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let lives = i64::try_from(live).unwrap_or(i64::MAX);
     if lives >= configured {
         return Ok(());
+    }
+    // U122 says so, and that a restart is needed.
+    if let Ok(running) = master.running.get()
+        && matches!(difference(app, running), Ok(Some(_)))
+    {
+        return Err(Why::depends(
+            "gunicorn runs with another command line than ExecStart= has now (U122)",
+        ));
     }
     if processes.now.get()?.saturating_sub(*master.process.started.get()?) < START {
         return Err(Why::depends("gunicorn has just started"));

@@ -29,7 +29,8 @@ crate::rule! {
     /// Without `--db-revision`, those count that this release adds to the previous one (on a host),
     /// or that come after a revision (`--since REV`, in a repository's gate): they are likely
     /// pending, so they are warnings. Tables that a pending migration creates itself are left out,
-    /// and so is a database without any revision: no running code uses them.
+    /// and so is a database without any revision: no running code uses them. On a live host whose workers
+    /// all run this very release, nothing is reported: the running code is the one the migration is for.
     ///
     /// With Django, the pending ones are those that `manage.py showmigrations --plan` prints with
     /// `[ ]` (`--db-revision "$(…)"`). The same changes break there, and one more, measured with

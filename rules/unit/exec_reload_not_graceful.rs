@@ -1,8 +1,9 @@
 use crate::facts::exec_reload::{Effect, Harm, effects};
+use crate::facts::pid_file::{NamedProcess, PidFile};
 use crate::facts::service::ExecCommand;
 use crate::facts::shell::base_name;
 use crate::facts::{App, Why};
-use crate::rule::prelude::Span;
+use crate::rule::prelude::{Span, show};
 use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
@@ -14,13 +15,21 @@ crate::rule! {
     /// requests, and the gunicorn processes of other applications. `systemctl restart` inside a
     /// reload drops what is in flight. `kill` without a signal sends TERM. A variable that nothing
     /// sets leaves `kill` without a process. A pid file may be stale (a warning): systemd knows the
-    /// process better than any file and provides it in `$MAINPID`.
+    /// process better than any file and provides it in `$MAINPID`. On a live host the file is read, as
+    /// the service sees it: if it is missing, or names a process that is not gunicorn's master, that is
+    /// an error.
     ///
     /// By hand: `ExecReload=/bin/kill -s HUP $MAINPID` (after an empty `ExecReload=` if it is in a
     /// drop-in), then `systemctl daemon-reload`.
     ///
     /// Proved by `exec-reload-term`: the reload returned 0 and the site answered 502 for
     /// more than two seconds, until Restart= brought it back.
+    ///
+    /// Proved by `pid-file-stale`: the pid file was gone from /tmp; the reload failed, and the old
+    /// release went on answering every request.
+    ///
+    /// Proved by `pid-file-of-another`: the pid file named another program; the reload returned 0 and
+    /// ended that program, and the old release went on answering every request.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -102,6 +111,33 @@ crate::rule! {
     }
 }
 
+/// What holds for every pid file.
+const MAY_BE_STALE: &str = "with a stale pid file the reload hits no process or the wrong one: \
+                            ExecReload= does not use $MAINPID";
+
+/// What the next reload does with the pid file as it is now, if that is not a reload.
+fn fails(file: &PidFile) -> Result<Option<String>, Why> {
+    const FAILS: &str = "the next `systemctl reload` fails, and the old code keeps running";
+    let path = file.path.display();
+    Ok(Some(match file.names.get()? {
+        NamedProcess::Master(_) => return Ok(None),
+        NamedProcess::Missing => {
+            format!("{FAILS}: ExecReload= reads the process from {path}, which does not exist")
+        }
+        NamedProcess::Nothing => {
+            format!("{FAILS}: ExecReload= reads the process from {path}, which names none")
+        }
+        NamedProcess::Gone(pid) => {
+            format!("{FAILS}: {path} names process {pid}, which does not run")
+        }
+        NamedProcess::Other(pid, name) => format!(
+            "the next `systemctl reload` signals another program, and the old code keeps running: \
+             {path} names process {pid} ({}), which is not gunicorn's master",
+            show::line(name)
+        ),
+    }))
+}
+
 /// A simple command that is not a reload.
 struct Wrong<'a> {
     line: &'a ExecCommand,
@@ -115,6 +151,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let (mut reloads, mut unknown, mut wrong) = (false, None, Vec::new());
     let parts = app.service.exec_reload.iter().map(|command| effects(app, &command.line).len());
     let alone = parts.sum::<usize>() == 1;
+    let by_main_pid = app
+        .service
+        .exec_reload
+        .iter()
+        .flat_map(|command| effects(app, &command.line))
+        .any(|(effect, _)| effect == Effect::Reloads);
     for command in &app.service.exec_reload {
         let line = &command.line;
         for (effect, part) in effects(app, line) {
@@ -140,12 +182,20 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                     continue;
                 }
                 Effect::Harms(harm) => (consequence(&harm), Severity::Error),
-                Effect::ByPidFile { .. } => (
-                    "with a stale pid file the reload hits no process or the wrong one: \
-                     ExecReload= does not use $MAINPID"
-                        .to_owned(),
-                    Severity::Warning,
-                ),
+                Effect::ByPidFile { file, .. } => {
+                    let file = file.filter(|_| !by_main_pid);
+                    let known = file.and_then(|file| {
+                        app.pid_files.iter().find(|known| known.path == file)
+                    });
+                    match known.map(fails) {
+                        Some(Ok(Some(message))) => (message, Severity::Error),
+                        Some(Err(why)) => {
+                            out.skip(&why);
+                            (MAY_BE_STALE.to_owned(), Severity::Warning)
+                        }
+                        Some(Ok(None)) | None => (MAY_BE_STALE.to_owned(), Severity::Warning),
+                    }
+                }
             };
             wrong.push(Wrong { line, part, message, severity });
         }

@@ -32,6 +32,7 @@ crate::area![
     output_file,
     kill_signal,
     unit_dependency_missing,
+    unit_masked,
     runtime_directory_removes_socket,
     socket_unit_mismatch,
     systemd_version,

@@ -48,7 +48,9 @@ crate::rule! {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
-    if !service.idle_at_boot {
+    // Made by systemd-run or a generator, for this run: `systemctl enable` refuses it.
+    let for_this_run = ["/run/systemd/transient", "/run/systemd/generator"];
+    if !service.idle_at_boot || for_this_run.iter().any(|top| service.unit.path.starts_with(top)) {
         return Ok(());
     }
     let serves = match app.state.ok() {

@@ -1,11 +1,11 @@
-//! Assignments within a text: `NAME=value` after `NAME=value`, in a unit, an environment file or a
-//! shell script.
+//! Finds several assignments in one text: `NAME=value` after `NAME=value`, in a unit, an
+//! environment file or a shell script.
 
 use super::mask::{Masker, is_generated};
 use super::value::{name_length, part, value};
 
-/// Where assignments begin in a text: the name, and the place behind its `=`. What fills up the last
-/// word of base64 is none.
+/// Where assignments begin in a text: the range of each name, and the offset after its `=`. The `=`
+/// that pads base64 begins no assignment.
 fn names(text: &[u8], unit: bool) -> Vec<(std::ops::Range<usize>, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -13,7 +13,7 @@ fn names(text: &[u8], unit: bool) -> Vec<(std::ops::Range<usize>, usize)> {
         let before = at.checked_sub(1).and_then(|before| text.get(before));
         let begins = before.is_none_or(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\''));
         let rest = text.get(at..).unwrap_or_default();
-        // systemd ignores names with other signs, and tells so.
+        // systemd ignores names with other characters and reports them, so they must stay visible.
         let fits = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
         let length = match (begins, unit) {
             (false, _) => 0,
@@ -39,7 +39,7 @@ fn names(text: &[u8], unit: bool) -> Vec<(std::ops::Range<usize>, usize)> {
     found
 }
 
-/// Masks the values of all assignments in a text, and what else is in it.
+/// Masks the values of all assignments in a text, and the text before the first of them.
 pub(super) fn assignments(masker: &mut Masker, text: &mut [u8], unit: bool) {
     let names = names(text, unit);
     let first = names.first().map_or(text.len(), |(name, _)| name.start);
@@ -47,8 +47,8 @@ pub(super) fn assignments(masker: &mut Masker, text: &mut [u8], unit: bool) {
     named(masker, text, &names, unit);
 }
 
-/// Masks the values that a line of a shell's script gives to variables: up to the closing quote,
-/// else to the next space.
+/// Masks the values that a line of a shell script assigns to variables: each up to its closing
+/// quote, or to the next space.
 pub(super) fn shell_line(masker: &mut Masker, line: &mut [u8]) {
     for (name, from) in names(line, false) {
         let name = line.get(name).unwrap_or_default().to_vec();
@@ -62,7 +62,7 @@ pub(super) fn shell_line(masker: &mut Masker, line: &mut [u8]) {
             None => rest.iter().position(|b| b.is_ascii_whitespace() || matches!(b, b';' | b')')),
         };
         let end = from + end.unwrap_or(rest.len());
-        // The output of another command or a variable is not a secret here.
+        // Here, the output of another command or the value of a variable is not a secret.
         let given = rest.strip_prefix(b"\"").unwrap_or(rest).starts_with(b"$");
         if !given {
             value(masker, Some(&name), part(line, &(from..end)), false);
@@ -70,7 +70,7 @@ pub(super) fn shell_line(masker: &mut Masker, line: &mut [u8]) {
     }
 }
 
-/// Masks a value of a unit; of an assignment within it, only the value.
+/// Masks a value in a unit; of an assignment in it, only the assigned value.
 pub(super) fn value_with_others(masker: &mut Masker, name: &[u8], text: &mut [u8]) {
     let names = names(text, true);
     let first = names.first().map_or(text.len(), |(name, _)| name.start);
@@ -91,7 +91,7 @@ fn named(
     }
 }
 
-/// Masks in a list of variables' names what is none.
+/// Masks every word in a list of variable names that is not such a name.
 pub(super) fn name_list(masker: &mut Masker, text: &mut [u8]) {
     let is_gap = |byte: &u8| byte.is_ascii_whitespace();
     for word in text.split_mut(is_gap) {

@@ -1,5 +1,5 @@
-//! Bytes and paths as JSON has them: text as its lines, so it can be read; other bytes as one
-//! character per byte.
+//! Represents bytes and paths in JSON: text as its lines, so that people can read it; other bytes
+//! with one character per byte.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// What a path begins with that is not UTF-8.
+/// Marks a path that is not UTF-8.
 const RAW: char = '\u{fffd}';
 
-/// The content of a file, or what a program says.
+/// The content of a file, or the output of a program.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Body {
     /// UTF-8, split at line feeds.
     Text(Vec<String>),
-    /// Any bytes, each as the character of its number (Latin-1), split at line feeds.
+    /// Any bytes, each as the character with its number (Latin-1), split at line feeds.
     Bytes(Vec<String>),
 }
 
@@ -53,7 +53,7 @@ pub(super) fn path_text(path: &Path) -> String {
     }
 }
 
-/// The path that a text stands for.
+/// The path that a text represents.
 pub(super) fn path_of(text: &str) -> Result<PathBuf, String> {
     match text.strip_prefix(RAW) {
         Some(raw) => Ok(OsString::from_vec(from_latin(raw)?).into()),

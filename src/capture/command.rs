@@ -1,4 +1,4 @@
-//! Commands and their options.
+//! Masks secrets in commands and their options.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,8 @@ use crate::source::client_password;
 use crate::source::gunicorn::{Action, SettingTable};
 use crate::source::secretive::is_secretive;
 
-/// Masks in gunicorn's arguments what it does not know, and then what a command is masked of.
+/// Masks everything in gunicorn's arguments that gunicorn does not know, then everything that is
+/// masked in any command.
 pub(super) fn arguments(masker: &mut Masker, text: &mut [u8]) {
     let table = SettingTable::any_version();
     let mut hide_next = false;
@@ -19,7 +20,7 @@ pub(super) fn arguments(masker: &mut Masker, text: &mut [u8]) {
         let Some(name) = name else {
             let number = word.iter().all(|byte| !byte.is_ascii_alphabetic());
             let wrong = std::mem::take(&mut numeric) && !number;
-            // `NAME=value` of --env is distinguished below.
+            // The `NAME=value` of --env is handled by `assigned`.
             let assigns = assigned(word, true).is_some();
             let given = std::mem::take(&mut takes) || assigns;
             if std::mem::take(&mut hide_next) || wrong || !given {
@@ -40,7 +41,7 @@ pub(super) fn arguments(masker: &mut Masker, text: &mut [u8]) {
             Some(setting) => {
                 let number = matches!(setting.action, Action::Int | Action::AutoInt);
                 numeric = number && from.is_none();
-                // A value of --env that is not an assignment is a part of one.
+                // A value of --env that is not an assignment is only a part of one.
                 takes = setting.takes_value() && from.is_none() && setting.name != "raw_env";
                 if let Some(from) = from.filter(|_| number) {
                     let value = word.get_mut(from..).unwrap_or_default();
@@ -60,8 +61,8 @@ pub(super) fn arguments(masker: &mut Masker, text: &mut [u8]) {
     command(masker, text);
 }
 
-/// Masks in a command, or in options, what follows `NAME=`, options that suggest a secret, users
-/// and passwords of URLs, and what a generator made. Words are separated by spaces or NUL bytes.
+/// Masks in a command or in options: what follows `NAME=`, options whose names suggest a secret,
+/// users and passwords in URLs, and generated words. Words are separated by spaces or NUL bytes.
 pub(super) fn command(masker: &mut Masker, text: &mut [u8]) {
     let is_gap = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
     let mut at = 0;
@@ -98,7 +99,7 @@ pub(super) fn command(masker: &mut Masker, text: &mut [u8]) {
     generated(masker, text);
 }
 
-/// Masks the passwords that clients take in options whose names do not say so.
+/// Masks passwords that clients take in options whose names do not suggest a password.
 pub(super) fn passwords(masker: &mut Masker, text: &mut [u8]) {
     for password in client_password::ranges(text) {
         masker.secret(part(text, &password), |_| false);
@@ -112,7 +113,7 @@ pub(super) fn urls(masker: &mut Masker, text: &mut [u8]) {
     }
 }
 
-/// Masks what a generator made.
+/// Masks words that look generated.
 pub(super) fn generated(masker: &mut Masker, text: &mut [u8]) {
     let kept: HashSet<Vec<u8>> = words(text)
         .filter(|word| !is_generated(word) || masker.is_of_path(word))
@@ -140,7 +141,8 @@ fn option(word: &[u8]) -> (Option<Vec<u8>>, Option<usize>) {
     }
 }
 
-/// `NAME=value`, `--env=NAME=value`, `-eNAME=value`: the name, and where the value begins.
+/// `NAME=value`, `--env=NAME=value`, `-eNAME=value`: the name, and the offset at which the value
+/// begins.
 fn assigned(word: &[u8], behind_env: bool) -> Option<(&[u8], usize)> {
     let begin = |at: usize| {
         let rest = word.get(at..)?;

@@ -1,4 +1,4 @@
-//! The JSON document: its shape, its limits, and the errors for one that is not understood.
+//! The JSON document: its structure, its limits, and the errors for a document that cannot be read.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -18,22 +18,22 @@ use crate::host::{
     RunError, Step,
 };
 
-/// The version of the format. A document of a later one is refused.
+/// The version of the format. A document with a later version is refused.
 pub const FORMAT: u32 = 1;
 /// The largest document that is read, in bytes.
 pub const LIMIT: u64 = 256 << 20;
 
-/// Why a document is not a capture, or none that this program reads.
+/// Why a document is not a capture that this program can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadError {
-    /// It is of a later format.
+    /// The document has a later format.
     Newer {
-        /// Its format.
+        /// The version of its format.
         format: u64,
         /// The version of the program that wrote it.
         version: String,
     },
-    /// It is not understood: where, and why.
+    /// The document is malformed: the place and the reason.
     Broken(String),
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for ReadError {
     }
 }
 
-/// What is read first, whatever else is there.
+/// The fields that are read first, whatever else the document contains.
 #[derive(Deserialize)]
 struct Head {
     capture: u64,
@@ -89,7 +89,7 @@ struct CaptureDocument {
     rooms: BTreeMap<String, RecordedAnswer<Room>>,
     #[serde(default)]
     inodes: BTreeMap<String, RecordedAnswer<String>>,
-    /// Mode, owner, size and time of what the looks cross and find.
+    /// Mode, owner, size and time of the paths that lookups cross and find.
     #[serde(default)]
     found: BTreeMap<String, String>,
     #[serde(default)]
@@ -128,7 +128,7 @@ enum RecordedAnswer<T> {
 #[derive(Serialize, Deserialize)]
 struct Fault {
     kind: String,
-    /// The path that it mentions, where that is another one.
+    /// The path in the error, if it is not the path asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     path: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -143,19 +143,19 @@ struct Fault {
 
 #[derive(Default, Serialize, Deserialize)]
 struct Look {
-    /// Where it leads, where that is elsewhere.
+    /// The resolved path, if it differs from the path asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resolved: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     links: Vec<(String, String)>,
-    /// The directories that were crossed, where those are not all above its end.
+    /// The directories that were crossed, if they are not simply those above the resolved path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<(String, String)>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     missing: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<Fault>,
-    /// What is there, where another look found something else.
+    /// What was found, if another lookup found something else there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     found: Option<String>,
 }
@@ -177,7 +177,7 @@ struct RunFault {
 }
 
 impl Capture {
-    /// The document, with a line feed at its end. Fails where a path of the question is not UTF-8.
+    /// The document, ending in a line feed. Fails if a path of the request is not UTF-8.
     pub fn write(&self) -> Result<String, serde_json::Error> {
         let asked = &self.asked;
         let notes = &self.recording;
@@ -221,7 +221,7 @@ impl Capture {
         Ok(serde_json::to_string_pretty(&document)? + "\n")
     }
 
-    /// Reads a document. Nothing in it is believed: what does not fit is an error.
+    /// Reads a document. Its content is not trusted: whatever does not fit the format is an error.
     pub fn read(bytes: &[u8]) -> Result<Self, ReadError> {
         let broken = |error: serde_json::Error| ReadError::Broken(place(&error));
         let head: Head = serde_json::from_slice(bytes).map_err(broken)?;
@@ -234,7 +234,8 @@ impl Capture {
     }
 }
 
-/// Where JSON is not understood. serde's own words quote what is there.
+/// The place at which JSON is malformed. serde's own message is not used, because it quotes the
+/// content.
 fn place(error: &serde_json::Error) -> String {
     let (line, column) = (error.line(), error.column());
     match error.classify() {
@@ -245,7 +246,7 @@ fn place(error: &serde_json::Error) -> String {
     }
 }
 
-/// Mode, owner, size and time by path, as the first look found it.
+/// Mode, owner, size and time by path, as the first lookup found them.
 fn common(notes: &Recording) -> BTreeMap<PathBuf, Metadata> {
     let mut found = BTreeMap::new();
     for lookup in notes.looks.values() {
@@ -518,7 +519,7 @@ impl CaptureDocument {
     }
 }
 
-/// The names of a directory: single ones, in the order that a host gives them.
+/// The names in a directory: single components, in the order in which a host lists them.
 fn names(texts: Vec<String>) -> Result<Vec<std::ffi::OsString>, String> {
     let name = |text: &String| {
         let path = path_of(text)?;

@@ -1,15 +1,15 @@
-//! Private keys, and other private contents of a machine's own files.
+//! Masks private keys and other private content in a machine's own files.
 
 use super::mask::Masker;
 use crate::source::certificate::private_keys;
 
-/// Masks the private keys in a text whose lines count.
+/// Masks the private keys in a text whose line structure must be kept.
 pub(super) fn mask_private(masker: &mut Masker, bytes: &mut [u8]) {
     for range in private_keys(bytes) {
         let Some(block) = bytes.get_mut(range) else { continue };
         let first = block.iter().position(|b| *b == b'\n').unwrap_or(block.len());
         let last = block.iter().rposition(|b| *b == b'\n').unwrap_or(block.len());
-        // A key on one line, with `\n` written out, has its first and last line in that one.
+        // A key on one line, with `\n` written out, has its first and last line in that line.
         let (from, to) = match first < last {
             true => (first, last),
             false => (27.min(block.len()), block.len()),
@@ -20,7 +20,7 @@ pub(super) fn mask_private(masker: &mut Masker, bytes: &mut [u8]) {
     }
 }
 
-/// `/etc/passwd` and its like: a password that is there, and people's names.
+/// Masks passwords and people's names in `/etc/passwd` and similar files.
 pub(super) fn accounts(masker: &mut Masker, bytes: &mut [u8]) {
     for line in bytes.split_mut(|byte| *byte == b'\n') {
         let fields = line.split_mut(|byte| *byte == b':');
@@ -36,12 +36,12 @@ pub(super) fn accounts(masker: &mut Masker, bytes: &mut [u8]) {
     }
 }
 
-/// A program or another file that is not a text, cut to what is looked for in one: nginx's version.
+/// Reduces a program or another binary file to what is looked for in it: nginx's version.
 pub(super) fn cut_program(bytes: &[u8]) -> Vec<u8> {
     const BEFORE: usize = 2;
     const BEHIND: usize = 80;
     const MOST: usize = 400;
-    // A script says in its first line what runs it, whatever follows.
+    // The first line of a script names its interpreter, whatever follows.
     let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let head = if bytes.starts_with(b"#!") { line.min(256) } else { 4.min(bytes.len()) };
     let mut kept = bytes.get(..head).unwrap_or_default().to_vec();
@@ -69,7 +69,7 @@ pub(super) fn cut_description(bytes: &[u8]) -> Vec<u8> {
     bytes.get(..end.min().unwrap_or(bytes.len())).unwrap_or_default().to_vec()
 }
 
-/// A list of packages, cut to those that are looked for.
+/// A list of packages, reduced to those that are looked for.
 pub(super) fn cut_packages(bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
     let wanted = |stanza: &&str| {

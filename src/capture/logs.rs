@@ -1,6 +1,6 @@
-//! Logs and the output of programs. They may contain anything, so only what is recognised is kept:
-//! whole sentences of gunicorn, Python, systemd and nginx. Everything else is left out, word by
-//! word or line by line.
+//! Masks logs and the output of programs. They may contain anything, so only recognised text is
+//! kept: whole sentences of gunicorn, Python, systemd and nginx. Everything else is left out, word
+//! by word or line by line.
 
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ use crate::source::last_words::last_words;
 use crate::source::traceback::missing_name;
 use crate::source::{nginx_log, show};
 
-/// Sentences of gunicorn, Python and the frameworks that say something of a deployment.
+/// Sentences of gunicorn, Python and the frameworks that are informative about a deployment.
 const SENTENCES: [&str; 42] = [
     "Worker failed to boot",
     "App failed to load",
@@ -56,7 +56,7 @@ const SENTENCES: [&str; 42] = [
     "' invalid or not found",
 ];
 
-/// A line of an application's log as far as it is recognised; empty where it is not.
+/// The recognised parts of a line of an application's log; empty if there are none.
 fn line(masker: &mut Masker, line: &str) -> String {
     let mut kept: Vec<Vec<u8>> = Vec::new();
     let mut keep = |text: &str| kept.extend(words(text.as_bytes()).map(<[u8]>::to_vec));
@@ -105,7 +105,7 @@ fn line(masker: &mut Masker, line: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The name of an exception: letters and points, its last part with a capital.
+/// Whether the word is the name of an exception: letters and dots, its last part with a capital.
 fn is_exception(word: &str) -> bool {
     let last = word.rsplit('.').next().unwrap_or_default();
     (2..=60).contains(&last.len())
@@ -115,7 +115,7 @@ fn is_exception(word: &str) -> bool {
         && word.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '.' | '_'))
 }
 
-/// The fields of a journal's entry that are read.
+/// The fields of a journal entry that are read.
 const FIELDS: [&str; 6] = [
     "__REALTIME_TIMESTAMP",
     "_SYSTEMD_INVOCATION_ID",
@@ -125,7 +125,7 @@ const FIELDS: [&str; 6] = [
     "MESSAGE",
 ];
 
-/// `journalctl --output=json`: every entry stays, its message as far as it is recognised.
+/// Masks `journalctl --output=json`: every entry is kept, with the recognised parts of its message.
 pub(super) fn journal(masker: &mut Masker, output: &mut Output) {
     let mut kept = Vec::new();
     for entry in output.stdout.split(|byte| *byte == b'\n') {
@@ -164,12 +164,13 @@ fn message(masker: &mut Masker, value: &Value) -> String {
     lines.join("\n").trim_matches('\n').to_owned()
 }
 
-/// What a program says about itself is shown in reports as it is, but for secrets in it.
+/// Masks secrets in standard error. The rest is kept, because reports show what a program says
+/// about itself.
 fn stderr(masker: &mut Masker, output: &mut Output) {
     super::command::command(masker, &mut output.stderr);
 }
 
-/// `systemctl show`: what an Exec line runs is not read.
+/// Masks `systemctl show`: the commands of Exec properties are never read.
 pub(super) fn systemctl(masker: &mut Masker, output: &mut Output) {
     for line in output.stdout.split_mut(|byte| *byte == b'\n') {
         let Some(at) = line.iter().position(|byte| *byte == b'=') else { continue };
@@ -183,20 +184,21 @@ pub(super) fn systemctl(masker: &mut Masker, output: &mut Output) {
     stderr(masker, output);
 }
 
-/// `nginx -t` and `nginx -v`, which are shown.
+/// Masks `nginx -t` and `nginx -v`, whose output is shown.
 pub(super) fn nginx(masker: &mut Masker, output: &mut Output) {
     super::command::command(masker, &mut output.stdout);
     super::command::command(masker, &mut output.stderr);
 }
 
-/// The end of nginx's error log: lines that say how an upstream failed, without the visitor.
+/// Masks the end of nginx's error log: lines that say how an upstream failed are kept, without the
+/// visitor.
 pub(super) fn nginx_errors(masker: &mut Masker, bytes: &[u8]) -> Vec<u8> {
     let mut kept = Vec::new();
     for line in bytes.split(|byte| *byte == b'\n') {
         if nginx_log::parse(line).is_empty() {
             continue;
         }
-        // Between these two is the request, behind the second the host and the referrer.
+        // The request is between these two; after the second come the host and the referrer.
         const CLIENT: &[u8] = b", client: ";
         const UPSTREAM: &[u8] = b", upstream: \"";
         let mut line = line.to_vec();
@@ -225,7 +227,7 @@ pub(super) fn nginx_errors(masker: &mut Masker, bytes: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// How a message of the operating system is kept.
+/// Masks a message of the operating system.
 pub(super) fn said(masker: &mut Masker, text: &mut String) {
     let mut bytes = show::line(text).into_bytes();
     masker.everywhere(&mut bytes);

@@ -1,27 +1,27 @@
-//! The replacement for a secret: it has the same length, so that positions do not change, and is
-//! the same for the same word, so that equal values stay equal.
+//! The replacement for a secret. A mask has the length of its word, so that positions do not
+//! change, and equal words have equal masks, so that equal values stay equal.
 //!
-//! A word is a run of letters and digits. What is between words (quotes, `#`, `\`, `$`, `:`, `@`)
-//! is kept, because the reading of a file depends on it. A word's length is kept, and whether it
-//! has small letters, capitals and digits; nothing else, so nothing of it can be worked out.
+//! A word is a run of letters and digits. The characters between words (quotes, `#`, `\`, `$`, `:`,
+//! `@`) are kept, because reading the file depends on them. A mask reveals only the word's length
+//! and whether it has small letters, capitals and digits, so the word cannot be reconstructed.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::source::unit::known;
 
-/// What a mask of letters is made of.
+/// The letters that masks consist of.
 const LETTERS: &[u8] = b"masked";
-/// A word of a value that is as long, and made of letters and digits, is masked wherever it is.
+/// A secret word of at least this length, with letters and digits, is masked wherever it occurs.
 const KNOWN: usize = 8;
-/// From this length on, a word that consists only of letters counts as a secret word.
+/// From this length on, a word of letters alone is masked wherever it occurs too.
 const KNOWN_LETTERS: usize = 16;
 
-/// What a mask has in common with its word, besides its length.
+/// What a mask has in common with its word, apart from the length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Shape {
     /// A number.
     Digits,
-    /// Letters, and whether there is a digit among them.
+    /// Letters, with their case, and whether there is a digit among them.
     Letters { case: Case, digit: bool },
 }
 
@@ -44,11 +44,11 @@ impl Shape {
         Self::Letters { case, digit: any(u8::is_ascii_digit) }
     }
 
-    /// In how many places letters or digits are counted on.
+    /// How many positions are available to number the masks.
     fn places(self, length: usize) -> usize {
         match self {
             Self::Digits => length,
-            // One is the digit, one the capital.
+            // One position has the digit, one the capital.
             Self::Letters { case, digit } => length
                 .saturating_sub(usize::from(digit))
                 .saturating_sub(usize::from(case == Case::Both)),
@@ -63,13 +63,14 @@ pub(super) struct Masker {
     made: HashSet<Vec<u8>>,
     counts: HashMap<(Shape, usize), u64>,
     known: HashSet<Vec<u8>>,
-    /// Words of paths that are there. They are in the capture anyway.
+    /// Words of paths that exist. They are in the capture anyway.
     paths: HashSet<Vec<u8>>,
-    /// Variables whose values the check needs besides those that it always does.
+    /// Variables whose values this check needs, in addition to those that every check needs.
     pub(super) needed: HashSet<String>,
     /// The names of all variables that are set.
     pub(super) variables: HashSet<Vec<u8>>,
-    /// Texts that were masked where a path is to be, so that they may be a part of one.
+    /// Masked texts, with their originals, in places where a path is expected: they may be part of
+    /// a path.
     renames: Vec<(Vec<u8>, Vec<u8>)>,
     masked: usize,
 }
@@ -82,7 +83,7 @@ fn joins(byte: u8) -> bool {
     is_part(byte) || matches!(byte, b'_' | b'-')
 }
 
-/// The runs of bytes that fit, as ranges.
+/// The runs of bytes for which `fits` is true, as ranges.
 fn runs(text: &[u8], fits: fn(u8) -> bool) -> Vec<std::ops::Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -104,11 +105,12 @@ pub(super) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 impl Masker {
-    /// Takes in the words of a path that is there.
+    /// Records the words of an existing path.
     pub(super) fn path(&mut self, path: &[u8]) {
         for run in runs(path, joins) {
             let word = path.get(run).unwrap_or_default();
-            // A number is not a name: a process's would let others of as many digits through.
+            // A number is not recorded: a process number in a path would let secret numbers pass
+            // unmasked.
             if word.iter().any(u8::is_ascii_alphabetic) {
                 self.paths.insert(word.to_vec());
                 let parts: Vec<Vec<u8>> = words(word).map(<[u8]>::to_vec).collect();
@@ -117,12 +119,12 @@ impl Masker {
         }
     }
 
-    /// Is it a word of a path that is there?
+    /// Whether it is a word of an existing path.
     pub(super) fn is_of_path(&self, word: &[u8]) -> bool {
         self.paths.contains(word)
     }
 
-    /// How many words were masked since this was asked last.
+    /// How many words were masked since the last call.
     pub(super) fn take_count(&mut self) -> usize {
         std::mem::take(&mut self.masked)
     }
@@ -132,8 +134,8 @@ impl Masker {
             return mask.clone();
         }
         let shape = Shape::of(word);
-        // A mask is masked no further, and no mask is a word that has one: however often a text is
-        // gone through, a word comes to the same.
+        // A mask is never masked again, and no mask equals a word that has a mask: however often a
+        // text is processed, the result is the same.
         if self.made.contains(word) {
             return word.to_vec();
         }
@@ -154,7 +156,7 @@ impl Masker {
         mask
     }
 
-    /// Masks the words of a text but for those that `keep` names.
+    /// Masks the words of a text except those that `keep` accepts.
     pub(super) fn words(&mut self, text: &mut [u8], keep: impl Fn(&[u8]) -> bool) {
         self.words_ascii(text, keep);
         foreign(text);
@@ -173,8 +175,8 @@ impl Masker {
         }
     }
 
-    /// Masks the words of a secret's value, and remembers those that are so long that they are no
-    /// words of a language: they are masked wherever else they are.
+    /// Masks the words of a secret value, and remembers those too long to be words of a language:
+    /// they are masked wherever else they occur.
     pub(super) fn secret(&mut self, text: &mut [u8], keep: impl Fn(&[u8]) -> bool) {
         for run in runs(text, joins) {
             let word = text.get(run).unwrap_or_default();
@@ -191,7 +193,8 @@ impl Masker {
         self.words(text, keep);
     }
 
-    /// The same of a text of which most stays: single words count, not what joins them.
+    /// Like [`Self::secret`], for a text most of which stays: single words are remembered, not
+    /// words joined by `_` or `-`.
     pub(super) fn secret_words(&mut self, text: &mut [u8], keep: impl Fn(&[u8]) -> bool) {
         let found: Vec<Vec<u8>> = words(text)
             .filter(|word| !keep(word) && is_known(word) && !self.paths.contains(*word))
@@ -201,12 +204,12 @@ impl Masker {
         self.words_ascii(text, keep);
     }
 
-    /// Masks what is in the place of a path and is none; the program looked for such a path all the
-    /// same.
+    /// Masks text in the place of a path that is no path; the program nevertheless looked for such
+    /// a path.
     pub(super) fn path_word(&mut self, text: &mut [u8]) {
         let before = text.to_vec();
         let plain = |word: &[u8]| word.iter().all(u8::is_ascii_alphabetic) && !is_known(word);
-        // A plain word may be a part of a path, and is shown as such.
+        // A plain word may be part of a path, and is shown as such.
         let assigns = before.contains(&b'=');
         self.secret(text, |word| !assigns && plain(word));
         if before != text {
@@ -214,7 +217,7 @@ impl Masker {
         }
     }
 
-    /// Masks in a path what was masked where it is named.
+    /// Masks in a path what was masked in the text that names the path.
     pub(super) fn rename(&mut self, path: &mut [u8]) {
         if path.iter().any(|byte| b" =\"'#".contains(byte)) {
             for (from, to) in &self.renames {
@@ -264,13 +267,13 @@ fn is_known(word: &[u8]) -> bool {
     letters && (word.len() >= KNOWN && digits || word.len() >= KNOWN_LETTERS && small)
 }
 
-/// How many different masks with this many characters there are.
+/// How many different masks of this shape and length there are.
 fn room(shape: Shape, length: usize) -> u64 {
     let base: u64 = if shape == Shape::Digits { 10 } else { 26 };
     base.saturating_pow(u32::try_from(shape.places(length)).unwrap_or(u32::MAX))
 }
 
-/// The mask with that number and this many characters: `masked7`, `Masked`, `MASKED`, `999`.
+/// The mask with this number, shape and length: `masked7`, `Masked`, `MASKED`, `999`.
 fn made(shape: Shape, length: usize, mut number: u64) -> Vec<u8> {
     let Shape::Letters { case, digit } = shape else {
         let mut mask = vec![b'9'; length];
@@ -299,7 +302,7 @@ fn made(shape: Shape, length: usize, mut number: u64) -> Vec<u8> {
     mask
 }
 
-/// Characters beyond ASCII, each by one of as many bytes; bytes that are none stay such.
+/// Replaces each non-ASCII character by one with as many bytes; invalid bytes stay invalid.
 fn foreign(text: &mut [u8]) {
     if text.is_ascii() {
         return;
@@ -321,8 +324,8 @@ fn foreign(text: &mut [u8]) {
     }
 }
 
-/// Does a word look generated? In such a word letters and digits keep alternating, or capitals and
-/// small letters do.
+/// Whether a word looks generated: letters and digits keep alternating, or capitals and small
+/// letters do.
 pub(super) fn is_generated(word: &[u8]) -> bool {
     let class = |byte: &u8| match byte {
         b'0'..=b'9' => 0,

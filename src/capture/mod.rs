@@ -1,9 +1,9 @@
-//! One file with everything a check read, made to be passed on: its content, its format, and the
-//! masking. `docs/capture.md` describes the format.
+//! One file with everything that a check read, made to be passed on: its content, its format, and
+//! the masking. `docs/capture.md` describes the format.
 //!
-//! A capture is JSON, so whoever attaches it can first look through it with any editor. It is read
-//! as a stranger's file: sizes are limited, nothing in it can refer to anything outside, and what
-//! is not understood is an error with its position.
+//! A capture is JSON, so that people who attach it to a message can first look through it with any
+//! editor. It is read as an untrusted file: sizes are limited, nothing in it can refer to anything
+//! outside, and malformed content is an error with its position.
 
 mod assignments;
 mod bytes;
@@ -38,55 +38,55 @@ pub struct Taken {
     pub mode: String,
     /// The host's name, or the directory or files that were read.
     pub host: String,
-    /// When, in RFC 3339.
+    /// The time, in RFC 3339.
     pub time: String,
 }
 
 /// The settings file that was in force.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SettingsFile {
-    /// Its path as it is shown.
+    /// Its path as shown in the report.
     pub shown: PathBuf,
     /// Its directory.
     pub base: PathBuf,
-    /// The working directory: relative paths of the command line started there.
+    /// The working directory, at which relative paths of the command line start.
     pub working: PathBuf,
-    /// What it says.
+    /// Its content.
     pub text: Vec<u8>,
 }
 
-/// What was asked of the check.
+/// The request that the check answered.
 #[derive(Clone, Default)]
 pub struct Asked {
-    /// What was read together, one after another.
+    /// The requests whose files were read together, in order.
     pub requests: Vec<Request>,
-    /// What was wrong before anything was read: with the files of a repository, say.
+    /// Problems found before anything was read, for example with the files of a repository.
     pub problems: Vec<Problem>,
-    /// What paths were relative to in fingerprints: the working directory, and the top of the
+    /// The directories that fingerprints are relative to: the working directory, and the top of the
     /// repository.
     pub anchor: Option<(PathBuf, PathBuf)>,
-    /// Was all looked at that the settings file may mention?
+    /// Whether everything that the settings file may mention was read.
     pub whole: bool,
     /// The settings file.
     pub settings: Option<SettingsFile>,
-    /// The file of known findings.
+    /// The baseline, which lists known findings.
     pub baseline: Option<Vec<u8>>,
 }
 
-/// A capture: what was asked, and every answer.
+/// A capture: the request and every answer of the host.
 #[derive(Clone)]
 pub struct Capture {
     /// The version of the program that took it.
     pub version: String,
     /// Where it was taken.
     pub taken: Taken,
-    /// What was asked of the check.
+    /// The request that the check answered.
     pub asked: Asked,
-    /// What the host answered.
+    /// The answers of the host.
     pub recording: Rc<Recording>,
 }
 
-/// Without what it holds.
+/// Does not show the content.
 impl fmt::Debug for Capture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Capture({:?}, {:?})", self.taken, self.recording)

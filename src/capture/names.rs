@@ -1,7 +1,8 @@
-//! Names and words that decide about values: the variables the rules use, and the words that are
-//! public.
+//! Names and words that decide how values are masked: the variables that the rules use, and words
+//! that are public.
 
-/// Variables whose values gunicorn, Python and the frameworks act on, and no one keeps a secret in.
+/// Variables whose values affect gunicorn, Python or the frameworks, and in which no one keeps a
+/// secret.
 pub(super) const NEEDED: [&str; 44] = [
     "ALLOWED_HOSTS",
     "APP_ENV",
@@ -49,7 +50,7 @@ pub(super) const NEEDED: [&str; 44] = [
     "WEB_CONCURRENCY",
 ];
 
-/// What begins a URL: databases, queues and their drivers, and the web.
+/// The schemes of URLs: databases, queues and their drivers, and the web.
 pub(super) const SCHEMES: [&str; 45] = [
     "aiomysql",
     "aiosqlite",
@@ -98,12 +99,11 @@ pub(super) const SCHEMES: [&str; 45] = [
     "wss",
 ];
 
-/// Values that say yes, no or nothing.
+/// Values that mean yes, no or nothing.
 pub(super) const PLAIN: [&str; 14] =
     ["", "0", "1", "f", "false", "n", "no", "none", "null", "off", "on", "t", "true", "y"];
 
-/// Words of placeholders that tutorials print, and of what is said about them. They are
-/// everybody's.
+/// Words of placeholders in tutorials, and of comments about placeholders. They are public.
 pub(super) const PLACEHOLDERS: [&str; 29] = [
     "change",
     "changeit",
@@ -113,7 +113,7 @@ pub(super) const PLACEHOLDERS: [&str; 29] = [
     "dev",
     "development",
     "django",
-    // A shell's word before a name, wherever it slipped in.
+    // A word of a shell that may precede a name by mistake.
     "export",
     "in",
     "insecure",
@@ -142,7 +142,7 @@ pub(super) fn is_word_of(list: &[&str], word: &[u8]) -> bool {
     list.iter().any(|one| one.as_bytes() == lower.as_slice())
 }
 
-/// Is a variable of this name a number or a switch?
+/// Whether a variable of this name is a number or a switch.
 pub(super) fn is_number(name: &str) -> bool {
     let ends = ["CONCURRENCY", "DEBUG", "_FD", "_FDS", "_PID", "PORT"];
     ends.iter().any(|end| name.ends_with(end))

@@ -1,10 +1,10 @@
-//! The parts of `/proc` about processes that may be secret: their environments and command lines.
+//! Masks the parts of `/proc/PID` that may be secret: environments and command lines.
 
 use super::command::command;
 use super::mask::Masker;
 use super::value::value;
 
-/// `environ`: the names stay.
+/// Masks `environ`: the names of the variables are kept.
 pub(super) fn environment(masker: &mut Masker, bytes: &mut [u8]) {
     for entry in bytes.split_mut(|byte| *byte == 0) {
         match entry.iter().position(|byte| *byte == b'=') {
@@ -17,8 +17,8 @@ pub(super) fn environment(masker: &mut Masker, bytes: &mut [u8]) {
     }
 }
 
-/// `cmdline`: of gunicorn's and nginx's the options stay, of another program's only its own name and
-/// that of its script.
+/// Masks `cmdline`: of gunicorn and nginx the options are kept, of another program only its own
+/// name and that of its script.
 pub(super) fn command_line(masker: &mut Masker, bytes: &mut [u8]) {
     let words: Vec<Vec<u8>> = bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
     let base = |word: &Vec<u8>| word.rsplit(|byte| *byte == b'/').next().map(<[u8]>::to_vec);

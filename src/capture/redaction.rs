@@ -1,5 +1,4 @@
-//! Removes the secrets from what was recorded. `docs/capture.md` says what is masked and what is
-//! not.
+//! Removes the secrets from a recording. `docs/capture.md` says what is masked and what is not.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
@@ -13,16 +12,16 @@ use crate::host::{HostError, HostErrorKind, Outcome, Output, Recording, RunError
 use crate::source::certificate::without_private_keys;
 use crate::source::{Sources, redact as patterns};
 
-/// What was masked, by where it is.
+/// What was masked, and where.
 #[derive(Default)]
 pub struct Masked {
-    /// Files, the ends of logs, and commands by their line: how many words of each.
+    /// The number of masked words in each file, end of a log, or command (by its line).
     pub words: BTreeMap<String, usize>,
     masker: Masker,
 }
 
 impl Masked {
-    /// A text in which the words are masked that are masked wherever they are.
+    /// Masks in a text the words that are masked wherever they occur.
     pub fn apply(&mut self, text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
         self.masker.everywhere(&mut bytes);
@@ -30,11 +29,11 @@ impl Masked {
     }
 }
 
-/// The ranges that the readers hid, by file.
+/// The ranges that the readers of the files marked as secret, by file.
 type Hidden = HashMap<PathBuf, Vec<Range<usize>>>;
 
-/// Masks the secrets in a recording, and in the settings that go with it. `sources` are those that
-/// the check was made with: they know what is hidden in which file.
+/// Masks the secrets in a recording, and in the settings that go with it. `sources` are those of
+/// the check: they know what is secret in which file.
 pub fn redact(recording: &mut Recording, asked: &mut Asked, sources: &Sources) -> Masked {
     let mut masker = Masker::default();
     let mut masked = Masked::default();
@@ -42,7 +41,8 @@ pub fn redact(recording: &mut Recording, asked: &mut Asked, sources: &Sources) -
     let hidden = hidden(sources);
     masker.needed = needed(recording);
     masker.variables = variables(recording, &hidden);
-    // What is a secret is known once all is looked through; then it is masked elsewhere, too.
+    // All secrets are known only after everything was processed once; then they are masked
+    // elsewhere too.
     for (path, answer) in &mut recording.files {
         if let Ok(bytes) = answer {
             file(&mut masker, path, bytes, hidden.get(path));
@@ -85,7 +85,7 @@ impl Masked {
     }
 }
 
-/// The words of all paths that are there.
+/// Records the words of all existing paths.
 fn take_paths(masker: &mut Masker, recording: &Recording) {
     for lookup in recording.looks.values() {
         for step in &lookup.steps {
@@ -127,8 +127,8 @@ fn hidden(sources: &Sources) -> Hidden {
     hidden
 }
 
-/// The variables that gunicorn's command names, in a unit or in a script that starts it, and those
-/// that its configuration reads. What they are set to decides how gunicorn runs.
+/// The variables that gunicorn's command contains, in a unit or in a script that starts gunicorn,
+/// and those that its configuration reads. Their values decide how gunicorn runs.
 fn needed(recording: &Recording) -> HashSet<String> {
     let mut found = HashSet::new();
     for (path, answer) in &recording.files {
@@ -151,7 +151,7 @@ fn needed(recording: &Recording) -> HashSet<String> {
     found
 }
 
-/// Lines, those joined that a backslash joins.
+/// The lines of a file, with lines joined that end in a backslash.
 fn logical_lines(bytes: &[u8]) -> Vec<&[u8]> {
     let mut lines = Vec::new();
     let mut start = 0;
@@ -166,7 +166,7 @@ fn logical_lines(bytes: &[u8]) -> Vec<&[u8]> {
     lines
 }
 
-/// The names of variables that are set: they are before what is hidden, and in `environ`.
+/// The names of variables that are set: names in front of secret ranges, and names in `environ`.
 fn variables(recording: &Recording, hidden: &Hidden) -> HashSet<Vec<u8>> {
     let mut found = HashSet::new();
     for (path, answer) in &recording.files {
@@ -193,7 +193,7 @@ fn name_at(bytes: &[u8]) -> Option<String> {
     std::str::from_utf8(word).ok().map(str::to_owned)
 }
 
-/// `$NAME`, `${NAME}`, `${NAME:-default}`.
+/// The names in `$NAME`, `${NAME}`, `${NAME:-default}`.
 fn expanded_names(line: &[u8]) -> Vec<String> {
     let at = memchr::memchr_iter(b'$', line);
     let name = |at: usize| {
@@ -203,7 +203,7 @@ fn expanded_names(line: &[u8]) -> Vec<String> {
     at.filter_map(name).collect()
 }
 
-/// `"NAME"` in capitals.
+/// The names in `"NAME"`, if in capitals.
 fn quoted_names(bytes: &[u8]) -> Vec<String> {
     let quoted = bytes.split(|byte| matches!(byte, b'"' | b'\'')).skip(1).step_by(1);
     let capitals = |word: &&[u8]| {
@@ -217,6 +217,12 @@ fn file(masker: &mut Masker, path: &Path, bytes: &mut Vec<u8>, hidden: Option<&V
     let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
     if path.starts_with("/proc") || path.starts_with("/sys") {
         match name {
+            // A pid file, as its process sees it: of anything else not a byte is needed.
+            _ if crate::host::is_seen(path)
+                && !bytes.trim_ascii().iter().all(u8::is_ascii_digit) =>
+            {
+                bytes.clear();
+            }
             b"environ" => process::environment(masker, bytes),
             b"cmdline" if path.parent() != Some(Path::new("/proc")) => {
                 process::command_line(masker, bytes);
@@ -248,7 +254,7 @@ fn file(masker: &mut Masker, path: &Path, bytes: &mut Vec<u8>, hidden: Option<&V
     scripts::text(masker, path, bytes);
 }
 
-/// A file that no reader of a language looked at.
+/// Masks a file that no reader of its language has processed.
 fn unread(masker: &mut Masker, path: &Path, bytes: &mut Vec<u8>) {
     if memchr::memchr(0, bytes).is_some() {
         *bytes = keys::cut_program(bytes);
@@ -264,13 +270,14 @@ fn unread(masker: &mut Masker, path: &Path, bytes: &mut Vec<u8>) {
     scripts::text(masker, path, bytes);
 }
 
-/// Masks what is hidden in a file; `before` is what is before it.
+/// Masks a secret range of a file; `before` is the text before the range.
 fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8], whole: bool) {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let unit = matches!(ending, "service" | "socket" | "conf");
     const IGNORE: &[u8] = b"deploy-doctor: ignore";
     if memchr::memmem::find(text, IGNORE).is_some() {
-        // A comment that accepts a finding counts, and its reason is shown.
+        // A comment that accepts a finding takes effect, and its reason is shown, so both stay
+        // readable.
         let mut first = true;
         for line in text.split_mut(|byte| *byte == b'\n') {
             match memchr::memmem::find(line, IGNORE) {
@@ -281,7 +288,7 @@ fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8], whole:
         }
         return;
     }
-    // What is before may be the setting itself: `Environment=`.
+    // The text before may be the name of the unit's setting itself: `Environment=`.
     let name = name_of_value(before).filter(|_| !unit || !begins_setting(before));
     if unit && setting(before) == b"environmentfile" {
         return masker.path_word(text);
@@ -310,7 +317,7 @@ fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8], whole:
     }
 }
 
-/// Does `NAME=` that ends here begin a shell's command: `-c 'NAME=`?
+/// Whether the `NAME=` at the end of `before` begins a shell command: `-c 'NAME=`.
 fn is_shell(before: &[u8], name: &[u8]) -> bool {
     let line = logical_line(before);
     let start = line.len().saturating_sub(name.len() + 1);
@@ -318,13 +325,13 @@ fn is_shell(before: &[u8], name: &[u8]) -> bool {
     matches!(quote, b'"' | b'\'') && line.trim_ascii_end().ends_with(b"c")
 }
 
-/// Is the `=` that ends here the first one of its line?
+/// Whether the `=` at the end of `before` is the first one of its line.
 fn begins_setting(before: &[u8]) -> bool {
     let line = logical_line(before);
     line.iter().filter(|byte| **byte == b'=').count() == 1
 }
 
-/// The setting of a unit whose logical line this is the beginning of.
+/// The name of the setting in a unit whose logical line begins in `before`.
 fn setting(before: &[u8]) -> Vec<u8> {
     let line = logical_line(before);
     let name = line.split(|byte| *byte == b'=').next().unwrap_or_default();
@@ -343,7 +350,7 @@ fn logical_line(before: &[u8]) -> &[u8] {
     before.get(start..).unwrap_or_default()
 }
 
-/// `NAME=` or `NAME="` that ends here.
+/// The name in the `NAME=` or `NAME="` at the end of `before`.
 fn name_of_value(before: &[u8]) -> Option<Vec<u8>> {
     let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
     let end = before.iter().rposition(|byte| !is_quote(byte))?;
@@ -356,7 +363,7 @@ fn name_of_value(before: &[u8]) -> Option<Vec<u8>> {
     before.get(start..).filter(|name| is_name(name)).map(<[u8]>::to_vec)
 }
 
-/// A list of `"NAME=value"` in Python: the names stay.
+/// Masks a Python list of `"NAME=value"`: the names are kept.
 fn in_list(masker: &mut Masker, text: &mut [u8]) {
     let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
     if !text.iter().any(is_quote) {
@@ -365,7 +372,7 @@ fn in_list(masker: &mut Masker, text: &mut [u8]) {
     for (number, piece) in text.split_mut(is_quote).enumerate() {
         let name = piece.iter().position(|byte| *byte == b'=').map(|at| piece.split_at_mut(at + 1));
         match name {
-            // Every other piece is in quotes.
+            // Every second piece is in quotes.
             Some((name, text)) if number % 2 == 1 => {
                 let name = name.get(..name.len() - 1).unwrap_or_default().to_vec();
                 value::value(masker, Some(&name), text, false);
@@ -384,7 +391,7 @@ fn said(masker: &mut Masker, line: &str, output: &mut Output) {
     }
 }
 
-/// Masks everywhere what was found to be a secret somewhere: in files, names and links.
+/// Masks the secrets found anywhere in all files, names and links.
 fn everywhere(
     masker: &mut Masker,
     recording: &mut Recording,

@@ -1,5 +1,6 @@
-//! Text that people wrote: Python, nginx, units, scripts. Values that the readers hid are masked
-//! already; this masks text that looks like a secret although no reader recognised it.
+//! Masks text that people wrote: Python, nginx, units, scripts. Values that the readers marked as
+//! secret are masked already; this module masks text that looks secret although no reader
+//! recognised it.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,12 +14,12 @@ use crate::source::python::texts::{Texts, texts};
 use crate::source::secretive::is_secretive;
 use crate::source::{FileId, SourceFile};
 
-/// Files that others made, and that hold hashes and numbers by the thousand.
+/// Endings of generated files that contain hashes and numbers by the thousand.
 const MADE: [&str; 9] = ["crt", "cer", "json", "lock", "pem", "pub", "toml", "txt", "sqlite"];
-/// Such files of installed packages.
+/// Such files in installed packages.
 const METADATA: [&str; 5] = ["METADATA", "PKG-INFO", "RECORD", "WHEEL", "INSTALLER"];
 
-/// Masks what looks like a secret.
+/// Masks text that looks secret.
 pub(super) fn text(masker: &mut Masker, path: &Path, bytes: &mut [u8]) {
     keys::mask_private(masker, bytes);
     urls(masker, bytes);
@@ -49,14 +50,14 @@ pub(super) fn text(masker: &mut Masker, path: &Path, bytes: &mut [u8]) {
     }
 }
 
-/// Names that Alembic gives its migrations: they look generated, and are shown.
+/// Variables with the generated names of Alembic's migrations, which are shown.
 const REVISIONS: [&[u8]; 4] = [b"revision", b"down_revision", b"depends_on", b"branch_labels"];
 
 fn python(masker: &mut Masker, path: &Path, bytes: &mut [u8]) {
     let file = SourceFile::new(FileId(0), path, bytes.to_vec());
     let Some(Texts { strings, comments }) = texts(&file) else { return generated(masker, bytes) };
     for comment in comments {
-        // The first two lines may name the file's encoding.
+        // The first two lines may contain the file's encoding.
         let line = file.position(u32::try_from(comment.start).unwrap_or(u32::MAX)).line;
         let text = bytes.get_mut(comment).unwrap_or_default();
         if line > 2 || memchr::memmem::find(text, b"coding").is_none() {
@@ -74,7 +75,7 @@ fn python(masker: &mut Masker, path: &Path, bytes: &mut [u8]) {
     }
 }
 
-/// A string without its quotes and what is before these.
+/// The range of a string without its quotes and its prefix.
 fn content(bytes: &[u8], string: &Range<usize>) -> Range<usize> {
     let text = bytes.get(string.clone()).unwrap_or_default();
     let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
@@ -86,11 +87,12 @@ fn content(bytes: &[u8], string: &Range<usize>) -> Range<usize> {
     string.start + start..string.start + end.max(start)
 }
 
-/// The name that a string is given to: `NAME = "…"`, `NAME="…"`, `"NAME": "…"`, `["NAME"] = "…"`,
-/// also over the line's end within brackets.
+/// The name to which a string is assigned: `NAME = "…"`, `NAME="…"`, `"NAME": "…"`, `["NAME"] =
+/// "…"`; within brackets, the name may be on an earlier line.
 fn name_before(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let before = bytes.get(..at)?.trim_ascii_end();
-    // More strings next to it, and values of a call, belong to the same name: the line's first.
+    // Further strings on the line, and arguments of a call, belong to the same name: the line's
+    // first.
     let line = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let before = before.get(line..)?;
     let sign = before.iter().rposition(|byte| matches!(byte, b'=' | b':'))?;
@@ -103,7 +105,7 @@ fn name_before(bytes: &[u8], at: usize) -> Option<&[u8]> {
     before.get(start..).filter(|name| !name.is_empty())
 }
 
-/// What no one would keep secret: the name of a variable, of a class or of a module.
+/// Whether the text is the name of a variable, a class or a module, which no one would keep secret.
 fn is_plain(text: &[u8]) -> bool {
     let dotted = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_');
     let capitals = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';

@@ -1,4 +1,4 @@
-//! Mode, owner, size and time in one line: `file 644 0:0 1234 1700000000.000000001`.
+//! Writes mode, owner, size and time on one line: `file 644 0:0 1234 1700000000.000000001`.
 
 use crate::host::{FileKind, Metadata};
 

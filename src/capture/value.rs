@@ -1,4 +1,4 @@
-//! The parts of a variable's value that stay: those the rules use and nobody can misuse.
+//! Masks a variable's value except for the parts that the rules use and nobody can misuse.
 
 use super::command::{arguments, command};
 use super::mask::{Masker, words};
@@ -19,8 +19,8 @@ fn schemes(text: &[u8]) -> Vec<std::ops::Range<usize>> {
     ends.filter_map(scheme).collect()
 }
 
-/// The escapes of a value, which say how it is read: `\n`, `\x41`; with `specifiers` those of
-/// systemd as well, `%h`.
+/// The escapes in a value, which affect how it is read: `\n`, `\x41`; with `specifiers`, also those
+/// of systemd, such as `%h`.
 fn escapes(text: &[u8], specifiers: bool) -> Vec<std::ops::Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -42,7 +42,7 @@ fn escapes(text: &[u8], specifiers: bool) -> Vec<std::ops::Range<usize>> {
     found
 }
 
-/// The names of variables that a value names, where such are set: `$HOME`, `${HOME}`.
+/// The names of variables that a value contains, if these variables are set: `$HOME`, `${HOME}`.
 fn names_of_others(masker: &Masker, text: &[u8]) -> Vec<std::ops::Range<usize>> {
     let name = |at: usize| {
         let rest = text.get(at + 1..)?;
@@ -56,7 +56,7 @@ fn names_of_others(masker: &Masker, text: &[u8]) -> Vec<std::ops::Range<usize>> 
     memchr::memchr_iter(b'$', text).filter_map(name).collect()
 }
 
-/// How long the name of a variable is that begins here; 0 where none does.
+/// The length of the variable name that begins here; 0 if there is none.
 pub(super) fn name_length(text: &[u8]) -> usize {
     match text.first() {
         Some(first) if first.is_ascii_alphabetic() || *first == b'_' => {
@@ -66,18 +66,18 @@ pub(super) fn name_length(text: &[u8]) -> usize {
     }
 }
 
-/// A part of a text, changed apart from the rest.
+/// A part of a text, to be changed separately from the rest.
 pub(super) fn part<'t>(text: &'t mut [u8], range: &std::ops::Range<usize>) -> &'t mut [u8] {
     text.get_mut(range.clone()).unwrap_or_default()
 }
 
-/// Does a value name files: a path, or several with colons between them?
+/// Whether a value names files: one path, or several separated by colons.
 fn is_path(value: &[u8]) -> bool {
     let begins = [b"/".as_slice(), b"./", b"../", b"~/", b"%h/"];
     begins.iter().any(|begin| value.starts_with(begin)) && !value.starts_with(b"//")
 }
 
-/// Masks the value of a variable, its quotes and what else is behind its `=` in one.
+/// Masks the value of a variable, including its quotes and whatever else follows its `=`.
 pub(super) fn value(masker: &mut Masker, name: Option<&[u8]>, text: &mut [u8], unit: bool) {
     let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'') || byte.is_ascii_whitespace();
     let from = text.iter().position(|byte| !is_quote(byte)).unwrap_or(text.len());
@@ -92,7 +92,7 @@ pub(super) fn value(masker: &mut Masker, name: Option<&[u8]>, text: &mut [u8], u
     if needed && !secretive {
         match known {
             Some("GUNICORN_CMD_ARGS") => return arguments(masker, text),
-            // A number, or a typo.
+            // A number, or a typo of one.
             Some(name) if is_number(name) && bare.iter().all(u8::is_ascii_digit) => return,
             Some(name) if is_number(name) => {}
             _ => return command(masker, text),
@@ -117,7 +117,7 @@ pub(super) fn value(masker: &mut Masker, name: Option<&[u8]>, text: &mut [u8], u
     }
 }
 
-/// Masks words, but of those that a placeholder is a part of that part is kept.
+/// Masks words, but in a word that contains part of a placeholder, that part is kept.
 fn around_placeholders(masker: &mut Masker, text: &mut [u8], keep: &dyn Fn(&[u8]) -> bool) {
     let lower = text.to_ascii_lowercase();
     let found = PLACEHOLDER_PARTS.iter().find_map(|one| {

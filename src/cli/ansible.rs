@@ -1,5 +1,5 @@
-//! The program as a binary module of Ansible: a file of arguments in, one JSON object out. Ansible
-//! uses only that and ignores the exit status.
+//! The program as a binary module of Ansible: it reads a file of arguments and prints one JSON
+//! object. Ansible uses only that object and ignores the exit status.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -17,18 +17,18 @@ use crate::source::show;
 
 /// How Ansible names the module on the host.
 const PREFIX: &str = "AnsiballZ_";
-/// What Ansible tells of itself begins so.
+/// The prefix of Ansible's own keys.
 const OWN: &str = "_ansible_";
-/// A task's arguments are far shorter.
+/// The largest file of arguments; real ones are far smaller.
 const LIMIT: u64 = 1 << 20;
 
-/// Is this a module? Asked where the program breaks down.
+/// Whether the program runs as a module. Read after a panic.
 static CALLED: AtomicBool = AtomicBool::new(false);
-/// What commands print while one of them runs for a task.
+/// The output of commands while one of them runs for a task.
 static KEPT: Mutex<Option<String>> = Mutex::new(None);
 
-/// The file of arguments, where Ansible started the program: under a name of its own, or with a file
-/// that holds Ansible's own keys. No command begins with `/`.
+/// The file of arguments, if Ansible started the program: under Ansible's name for modules, or with
+/// a file that contains Ansible's own keys. No command begins with `/`.
 pub(super) fn called() -> Option<PathBuf> {
     let words: Vec<_> = std::env::args_os().collect();
     let [program, file] = words.as_slice() else { return None };
@@ -41,12 +41,12 @@ pub(super) fn called() -> Option<PathBuf> {
     mine.then(|| file.to_path_buf())
 }
 
-/// Was it started as a module?
+/// Whether the program was started as a module.
 pub(super) fn is_called() -> bool {
     CALLED.load(Ordering::SeqCst)
 }
 
-/// Takes what a command prints; `false` where it is to be printed.
+/// Keeps the output of a command; returns `false` if it must be printed instead.
 pub(super) fn keeps(text: &str) -> bool {
     match KEPT.lock().as_deref_mut() {
         Ok(Some(kept)) => {
@@ -57,7 +57,7 @@ pub(super) fn keeps(text: &str) -> bool {
     }
 }
 
-/// Does the task and answers.
+/// Performs the task and prints the answer.
 pub(super) fn run(file: &Path) -> Exit {
     let answer = Task::read(file).and_then(|task| task.run());
     let answer = answer.unwrap_or_else(|error| failed(&error.message));
@@ -66,7 +66,7 @@ pub(super) fn run(file: &Path) -> Exit {
     if well { Exit::Success } else { Exit::Findings }
 }
 
-/// An internal error: an answer, too.
+/// Reports an internal error, which is an answer too.
 pub(super) fn broke(place: &str) {
     println!("{}", failed(&format!("internal error{place}; please report it")));
 }
@@ -75,7 +75,7 @@ fn failed(message: &str) -> Value {
     json!({ "changed": false, "failed": true, "msg": show::block(message).to_string() })
 }
 
-/// What the task is meant to reach.
+/// The state that the task is to reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TaskState {
     Checked,
@@ -95,12 +95,12 @@ impl TaskState {
     }
 }
 
-/// How a parameter is written.
+/// The form of a parameter's value.
 #[derive(Debug, Clone, Copy)]
 enum ParameterKind {
-    /// One value, also a number.
+    /// One value, which may be a number.
     Text,
-    /// A list, or words with commas between them.
+    /// A list, or words separated by commas.
     List,
     /// Yes or no.
     Switch,
@@ -108,7 +108,7 @@ enum ParameterKind {
 
 use ParameterKind::{List, Switch, Text};
 
-/// The parameters: each is an option of the state's command of the same name.
+/// The parameters: each is an option of the same name of the state's command.
 const PARAMETERS: [(&str, ParameterKind, &[TaskState]); 26] = [
     ("allow_incomplete", Switch, &[Checked, Fixed, Reloaded]),
     ("apps", List, &[Checked, Fixed, Reloaded]),
@@ -138,7 +138,7 @@ const PARAMETERS: [(&str, ParameterKind, &[TaskState]); 26] = [
     ("wait", Text, &[Checked]),
 ];
 
-/// A task, as the file of arguments has it.
+/// A task, as read from the file of arguments.
 #[derive(Debug)]
 struct Task {
     state: TaskState,
@@ -146,7 +146,7 @@ struct Task {
     apps: Vec<String>,
     run_actions: bool,
     fail_on: Option<String>,
-    /// The other parameters as options of the command line, by the parameter's name.
+    /// All other parameters as options of the command line, by parameter name.
     options: Vec<(&'static str, String)>,
 }
 
@@ -154,7 +154,7 @@ fn parameters(file: &Path) -> Result<Map<String, Value>, CommandError> {
     let wrong = |why: String| CommandError::usage(format!("{}: {why}", file.display()));
     let host = read::this_host()?;
     let bytes = host.read(file, LIMIT).map_err(|error| wrong(error.kind.to_string()))?;
-    // What is in the file may be secret: only where it breaks off is reported.
+    // The content may be secret, so only the place of the error is reported.
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
         wrong(format!("line {}, column {}: not JSON", error.line(), error.column()))
     })?;
@@ -245,7 +245,7 @@ impl Task {
         }
     }
 
-    /// A command line: the options that were given and that this command has.
+    /// A command line with the given options, as far as this command has them.
     fn words(&self, command: &str, of: TaskState, more: &[&str], apps: &[String]) -> Vec<String> {
         let fits = |name: &str| {
             PARAMETERS.iter().any(|(known, _, states)| *known == name && states.contains(&of))
@@ -258,7 +258,7 @@ impl Task {
         words
     }
 
-    /// A check and its report.
+    /// Runs a check and returns its report.
     fn checked(&self) -> Result<Value, CommandError> {
         let fail_on = self.fail_on.as_ref().map(|level| format!("--fail-on={level}"));
         let more: Vec<&str> = ["--format=json"].into_iter().chain(fail_on.as_deref()).collect();
@@ -299,7 +299,8 @@ impl Task {
         }))
     }
 
-    /// The fixes: shown in check mode, else written, and what must follow is done.
+    /// Runs the fixes: in check mode they are only shown, otherwise they are written, and the
+    /// commands that must follow are run.
     fn fixed(&self) -> Result<Value, CommandError> {
         let more: &[&str] = match (self.check_mode, self.run_actions) {
             (true, _) => &[],
@@ -332,12 +333,19 @@ impl Task {
             (None, true, _) => format!("would be fixed: {}", fixes.join("; ")),
             (None, false, _) => format!("fixed: {}", fixes.join("; ")),
         };
+        let others: Vec<String> = done.plan.others.iter().map(|other| other.name.clone()).collect();
+        let message = match others.is_empty() || !changed && !self.check_mode {
+            true => message,
+            false => {
+                format!("{message}; this also changes {}: restart what uses it", others.join(", "))
+            }
+        };
         answer["msg"] = message.into();
         answer["failed"] = why.is_some().into();
         if why.is_some() {
             return Ok(answer);
         }
-        // What is written but not in force yet still looks as before on the live host.
+        // Changes that are written but not yet in effect do not show on the live host.
         if self.check_mode || !self.run_actions {
             if !stays.is_empty() {
                 answer["failed"] = true.into();
@@ -365,7 +373,7 @@ impl Task {
         }
     }
 
-    /// What no fix removes, as bad as `fail_on` or worse.
+    /// The findings that no fix removes, if as severe as `fail_on` or more.
     fn stays(
         &self,
         arguments: &FixArguments,
@@ -388,7 +396,7 @@ impl Task {
             .collect())
     }
 
-    /// The guarded reload of each application, up to the first that does not go well.
+    /// Reloads each application with the guarded reload, until one does not succeed.
     fn reloaded(&self) -> Result<Value, CommandError> {
         if self.apps.is_empty() {
             return Err(CommandError::usage("state=reloaded needs apps: the units to reload"));
@@ -424,7 +432,7 @@ impl Task {
     }
 }
 
-/// Runs a command line; what it printed comes back.
+/// Runs a command line and returns its output.
 fn ask(words: &[String]) -> Result<(Exit, String), CommandError> {
     let mut command = parse(words)?;
     super::settle(&mut command)?;
@@ -436,14 +444,14 @@ fn parse(words: &[String]) -> Result<Command, CommandError> {
     let parsed = Arguments::try_parse_from(words);
     let parsed = parsed.map_err(|error| {
         let text = error.render().to_string();
-        // The rest of the message is about a command line that nobody typed.
+        // The rest of the message is about the command line, which the user did not type.
         let text = text.split("\n\n").next().unwrap_or_default();
         CommandError::usage(text.trim_start_matches("error: ").to_owned())
     })?;
     Ok(parsed.command)
 }
 
-/// What is printed in the meantime is kept.
+/// Runs a function and keeps what is printed in the meantime.
 fn keeping<T>(run: impl FnOnce() -> T) -> (T, String) {
     let keep = |kept: Option<String>| match KEPT.lock() {
         Ok(mut now) => std::mem::replace(&mut *now, kept),
@@ -463,7 +471,7 @@ fn text_of(answer: &Value) -> String {
     answer["msg"].as_str().unwrap_or_default().to_owned()
 }
 
-/// A reload in words: how it ended and why, what was in the way, what to type.
+/// A reload in words: how it ended and why, what prevented it, what to type.
 fn told(story: &Value) -> String {
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut text =
@@ -479,7 +487,7 @@ fn told(story: &Value) -> String {
     text
 }
 
-/// A reload without its steps and workers, which its log keeps.
+/// A reload without its steps and workers, which are in its log.
 fn short(mut story: Value) -> Value {
     if let Some(all) = story.as_object_mut() {
         all.retain(|key, _| !matches!(key.as_str(), "events" | "workers"));
@@ -490,7 +498,7 @@ fn short(mut story: Value) -> Value {
     story
 }
 
-/// A finding that stays.
+/// A finding that remains.
 fn left(left: &crate::fix::Left) -> Value {
     let fix = &left.proposal;
     json!({
@@ -511,7 +519,7 @@ fn wrong(name: &str, wanted: &str) -> CommandError {
     CommandError::usage(format!("{name}: {wanted}"))
 }
 
-/// `name=yes` on a command line comes as text.
+/// Reads a switch: `name=yes` on a command line arrives as text.
 fn switch(value: &Value) -> Option<bool> {
     let text = match value {
         Value::Bool(on) => return Some(*on),

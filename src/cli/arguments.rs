@@ -1,4 +1,4 @@
-//! The options, as `contract.md` fixes them.
+//! The options of the command line. Their doc comments are the help texts.
 
 mod capture;
 mod config;
@@ -416,9 +416,9 @@ pub(super) struct GuardArguments {
     pub probe: Vec<String>,
     #[command(flatten)]
     pub ask: AskArguments,
-    /// Requests per second to each URL
-    #[arg(long, value_name = "NUMBER", default_value_t = 50.0)]
-    pub rate: f64,
+    /// Requests per second to each URL [default: 50, or a fifth of what gunicorn can answer]
+    #[arg(long, value_name = "NUMBER")]
+    pub rate: Option<f64>,
     /// How long a request may take, and how long the site may be without an answer
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub timeout: f64,

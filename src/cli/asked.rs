@@ -13,18 +13,18 @@ use crate::facts::{Deployment, Scope};
 use crate::probe::{Connections, Expect, Prober, Settings, Target};
 use crate::source::Sources;
 
-/// How often each URL is asked for its version, and how many of these a second.
+/// How often the version of each URL is requested, and how many requests are sent per second.
 const ANSWERS: u32 = 10;
 const RATE: f64 = 20.0;
 
-/// The URLs that are asked.
+/// The URLs to request.
 pub(super) fn questions(
     arguments: &CheckArguments,
     config: Option<&Config>,
 ) -> Result<Vec<Question>, CommandError> {
     let mut questions: Vec<Question> =
         arguments.probe.iter().map(|url| Question { url: url.clone(), app: None }).collect();
-    // A capture answers nothing new.
+    // A capture cannot answer new requests.
     let live = arguments.place.replayed.is_none()
         && matches!(read::request(&arguments.place).scope, Scope::Live);
     if questions.is_empty() && live {
@@ -45,7 +45,7 @@ pub(super) fn questions(
     Ok(questions)
 }
 
-/// Asks them.
+/// Sends the requests.
 pub(super) fn ask(
     arguments: &CheckArguments,
     questions: &[Question],
@@ -57,7 +57,7 @@ pub(super) fn ask(
     }
     let named = &arguments.place.apps;
     let name = |app: &String| deployment.apps.iter().find(|one| is_named(app, &one.name));
-    // What is said about an application that was not asked for is not asked either.
+    // URLs of applications that were not selected are not requested.
     let mine: Vec<Question> = questions
         .iter()
         .filter(|question| {
@@ -79,7 +79,7 @@ pub(super) fn ask(
     Ok(())
 }
 
-/// Looks through the answers of a URL.
+/// Compares the versions in the responses of a URL.
 fn version(url: &str, expected: &str, timeout: Option<Duration>) -> Result<Version, CommandError> {
     let usage = |error: &dyn std::fmt::Display| CommandError::usage(format!("--probe {error}"));
     let target = Target::parse(url).map_err(|error| usage(&error))?;
@@ -91,7 +91,7 @@ fn version(url: &str, expected: &str, timeout: Option<Duration>) -> Result<Versi
         expect: Expect { watch: Some(expected.to_owned()), ..Expect::default() },
         ..Settings::new(vec![target])
     };
-    // A name that does not resolve was reported by the earlier request.
+    // A name that does not resolve was already reported for the earlier request.
     let most = settings.timeout + Duration::from_secs(2);
     let watched = Prober::start(settings)
         .ok()

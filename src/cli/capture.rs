@@ -1,4 +1,4 @@
-//! `deploy-doctor capture`: writes what a check read; `--capture FILE` replays it.
+//! `deploy-doctor capture`: writes everything that a check read; `--capture FILE` replays it.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -16,7 +16,8 @@ use crate::host::{Host, Recording, RecordingHost, tidy, write};
 use crate::report::{self, Format, Report, SourceInfo, Style, Times, View, shell_words};
 use crate::source::{Sources, show};
 
-/// With so many findings the plan of their fixes is not recorded: it takes a check for each.
+/// With more findings, the plan of their fixes is not recorded, because it needs a check for each
+/// of them.
 const MOST_FIXES: usize = 100;
 
 /// Reads a capture.
@@ -31,7 +32,8 @@ pub(super) fn load(file: &Path) -> Result<Rc<Capture>, CommandError> {
     Ok(Rc::new(capture))
 }
 
-/// Checks, takes down what was read, masks it, and compares before it writes.
+/// Checks, records what was read, masks it, and compares the replayed check with the original
+/// before writing.
 pub(super) fn run(arguments: &CaptureArguments) -> Result<Exit, CommandError> {
     let place = &arguments.place;
     if place.capture.is_some() {
@@ -100,7 +102,7 @@ pub(super) fn run(arguments: &CaptureArguments) -> Result<Exit, CommandError> {
     Ok(if complete { Exit::Success } else { Exit::Incomplete })
 }
 
-/// What a check says.
+/// The result of a check.
 struct Judged {
     report: Value,
     findings: usize,
@@ -126,7 +128,7 @@ impl Judged {
         let mut problems = deployment.problems.iter().chain(&outcome.problems);
         let incomplete = problems.any(|problem| !problem.note);
         let findings = outcome.findings.len();
-        // Both are compared, so where and when they were read is left out.
+        // The reports are compared, so the place and time of reading are left out.
         let source = SourceInfo {
             mode: "capture",
             host: String::new(),
@@ -150,8 +152,8 @@ impl Judged {
         Ok(Self { report, findings, incomplete })
     }
 
-    /// Where another one differs, by rule and application alone: the words may be secret. What a
-    /// finding itself quotes of them is masked in the other, and no difference.
+    /// The first difference from another result, named only by rule and application, because words
+    /// may be secret. A text from a finding that is masked in the other result is no difference.
     fn differs(&self, other: &Self, masked: &mut Masked) -> Option<String> {
         if self.report == other.report {
             return None;
@@ -183,7 +185,7 @@ impl Judged {
 }
 
 impl Judged {
-    /// The report with secret words masked, and without fingerprints, which come of them.
+    /// The report with secret words masked, and without fingerprints, which depend on those words.
     fn without_words(&self, masked: &mut Masked) -> Value {
         let mut report = self.report.clone();
         mask(&mut report, masked);
@@ -205,7 +207,7 @@ fn mask(value: &mut Value, masked: &mut Masked) {
     }
 }
 
-/// What the text of a capture says when it is read again.
+/// The result of a check of the capture's text.
 fn replayed(text: &str) -> Result<Judged, CommandError> {
     let capture = Capture::read(text.as_bytes())
         .map_err(|error| CommandError::usage(format!("the file to be written {error}")))?;
@@ -239,7 +241,7 @@ fn plan(
     Ok(())
 }
 
-/// What the file contains, for whoever passes it on.
+/// A table of what the file contains, for the user who passes it on.
 fn table(recording: &Recording, masked: &Masked, verbose: bool) -> String {
     let mut lines: Vec<(String, usize, usize)> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
@@ -284,7 +286,7 @@ fn table(recording: &Recording, masked: &Masked, verbose: bool) -> String {
     out
 }
 
-/// Files of installed packages and of processes are together.
+/// Groups the files of installed packages, and those of processes.
 fn group(path: &str) -> String {
     for part in ["/site-packages/", "/dist-packages/"] {
         if let Some((before, _)) = path.split_once(part) {

@@ -13,24 +13,24 @@ use crate::report::{Format, Report, Style, Times, View};
 use crate::rule::Severity;
 use crate::source::Sources;
 
-/// How long `--wait` waits for the next look.
+/// How long `--wait` waits before the next check.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
-/// All that is asked of each look.
+/// Everything that one check needs.
 struct CheckQuestion<'a> {
     arguments: &'a CheckArguments,
     config: Option<&'a Config>,
     settings: Settings,
-    /// The file of known findings.
+    /// The path of the baseline.
     baseline: Option<&'a Path>,
     formats: &'a Formats,
     probes: Vec<facts::probe::Question>,
 }
 
-/// What hands a report on.
+/// The function that outputs a report.
 type Tell<'a> = &'a mut dyn FnMut(&View) -> Result<(), CommandError>;
 
-/// Reads, judges, reports; with `--wait` again and again, until it passes.
+/// Reads, judges and reports; with `--wait` repeatedly, until the check passes.
 pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let color = super::colored(arguments.color);
     let style = Style {
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let formats = Formats::new(arguments.format, &arguments.judge.output)?;
     let mut written = Ok(());
     let result = judge(arguments, &formats, &mut |view| {
-        // A file that cannot be written takes nothing from the screen.
+        // A file that cannot be written does not suppress the output on the screen.
         written = formats.write(view, style);
         if arguments.format == Format::Text && !arguments.quiet {
             print(&super::found::said(&arguments.place, arguments.verbose))?;
@@ -55,14 +55,14 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     result.and_then(|exit| written.map(|()| exit))
 }
 
-/// Tells of a check that failed before it began.
+/// Reports a check that failed before it began.
 pub(super) fn tell_failure(arguments: &CheckArguments, error: &CommandError) {
     if let Ok(formats) = Formats::new(arguments.format, &arguments.judge.output) {
         formats.tell_failure(&arguments.place, error);
     }
 }
 
-/// Reads and judges, and hands the findings to who tells of them.
+/// Reads and judges, and passes the findings to `report`.
 pub(super) fn judge(
     arguments: &CheckArguments,
     formats: &Formats,
@@ -96,15 +96,15 @@ pub(super) fn judge(
         let exit = question.look(left.is_zero(), &mut told, report)?;
         match exit {
             Some(exit) => return Ok(exit),
-            // A new door each time: nothing of what the last one remembers holds any more.
+            // `look` opens a new host each time, so that nothing is cached from the previous check.
             None => std::thread::sleep(BETWEEN_LOOKS.min(left)),
         }
     }
 }
 
 impl CheckQuestion<'_> {
-    /// One look. Nothing is reported, and none is returned, where it does not pass and is not the
-    /// last.
+    /// Checks once. If the check does not pass and is not the last, nothing is reported, and `None`
+    /// is returned.
     fn look(
         &self,
         last: bool,
@@ -146,7 +146,8 @@ impl CheckQuestion<'_> {
         }
         let view = View::new(&report, &asked);
         let handed_on = hand_on(&view);
-        // The process ends here: to give back thousands of pieces one by one is a thirtieth of a check.
+        // The process ends here: freeing thousands of values one by one would take a thirtieth of a
+        // check's time.
         std::mem::forget(view);
         std::mem::forget((deployment, outcome, sources));
         std::mem::forget(host);
@@ -178,7 +179,7 @@ impl CheckQuestion<'_> {
         if fails { Exit::Findings } else { Exit::Success }
     }
 
-    /// Findings of this severity or worse make it fail; none: no finding does.
+    /// Findings of this severity or worse make the check fail; with `None`, no finding does.
     fn threshold(&self) -> Option<Severity> {
         match settings::fail_on(self.config, self.arguments.fail_on) {
             FailOn::Severity(threshold) => Some(threshold),
@@ -186,7 +187,7 @@ impl CheckQuestion<'_> {
         }
     }
 
-    /// Says why it goes on, once for each reason.
+    /// Says why the check is repeated, once for each reason.
     fn tell(&self, deployment: &Deployment, outcome: &Outcome, told: &mut Option<String>) {
         let first = outcome.findings.first().map(|reported| {
             let finding = &reported.finding;

@@ -9,7 +9,7 @@ use crate::facts::Problem;
 use crate::host::{Host, tidy, write};
 use crate::source::Sources;
 
-/// Writes one, checks one, prints the schema.
+/// Writes a settings file, checks one, or prints the schema.
 pub(super) fn run(arguments: &ConfigArguments) -> Result<Exit, CommandError> {
     match &arguments.command {
         ConfigCommand::Schema => print(SCHEMA)?,
@@ -62,7 +62,7 @@ fn check(file: Option<&Path>) -> Result<Exit, CommandError> {
             format!("{file}:{line}: there is no {path}")
         })
         .collect();
-    // Where a file is missing, what it would hold is not known.
+    // If a file is missing, its content is not known, so names are not compared with it.
     if wrong.is_empty() {
         wrong = strangers(&config, &path, &working)?;
     }
@@ -79,7 +79,7 @@ fn check(file: Option<&Path>) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-/// The names in it that belong to no application of its repository.
+/// The names in the file that belong to no application of its repository.
 fn strangers(config: &Config, path: &Path, working: &Path) -> Result<Vec<String>, CommandError> {
     let full = tidy(&working.join(path));
     let Some(directory) = full.parent().filter(|_| path != Path::new(HOME)) else {
@@ -102,7 +102,7 @@ fn strangers(config: &Config, path: &Path, working: &Path) -> Result<Vec<String>
     settings::apply(Some(config), &place, &sources, &mut deployments);
     let apps = || deployments.iter().flat_map(|deployment| &deployment.apps);
     let problems = deployments.iter().flat_map(|deployment| &deployment.problems);
-    // A unit that is listed was compared with its name already.
+    // The names of listed units have been compared already.
     let listed = |problem: &&Problem| {
         let mut listed = config.apps.iter().filter(|app| !app.files.units.is_empty());
         listed.any(|app| problem.line == Some(app.line))

@@ -20,8 +20,8 @@ pub(super) fn run(arguments: &FactsArguments) -> Result<Exit, CommandError> {
     Ok(if incomplete { Exit::Incomplete } else { Exit::Success })
 }
 
-/// One document; for a repository with what was taken for what, and with several deployments as a
-/// list of them.
+/// One JSON document. For a repository, it contains how each file was classified; for several
+/// deployments, it is a list of them.
 fn text(
     arguments: &FactsArguments,
     deployments: &[Deployment],

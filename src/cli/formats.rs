@@ -1,4 +1,4 @@
-//! `--format` and `--output`: what is written and where, also when a run fails.
+//! `--format` and `--output`: what is written and where, even if a run fails.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub(super) struct Formats {
 }
 
 impl Formats {
-    /// From the words of the command line.
+    /// Reads the words of the command line.
     pub(super) fn new(printed: Format, outputs: &[String]) -> Result<Self, CommandError> {
         let files = outputs.iter().map(|word| {
             let (format, path) = word.split_once('=').ok_or_else(|| {
@@ -60,12 +60,12 @@ impl Formats {
         Ok(Self { printed, files })
     }
 
-    /// Is one of them among these?
+    /// Whether the format is among the selected ones.
     pub(super) fn any(&self, wanted: Format) -> bool {
         self.printed == wanted || self.files.iter().any(|(format, _)| *format == wanted)
     }
 
-    /// Writes the files: all that can be written. Returns what is wrong with the others.
+    /// Writes all files that can be written. Returns what is wrong with the others.
     pub(super) fn write(&self, view: &View, style: Style) -> Result<(), CommandError> {
         let write = |(format, path): &(Format, PathBuf)| {
             let text = render(view, *format, Style { color: false, ..style })?;
@@ -76,12 +76,12 @@ impl Formats {
         if failed.is_empty() { Ok(()) } else { Err(CommandError::usage(failed.join("\n"))) }
     }
 
-    /// What goes to standard output.
+    /// Prints to standard output.
     pub(super) fn print(&self, view: &View, style: Style) -> Result<(), CommandError> {
         super::print(&render(view, self.printed, style)?)
     }
 
-    /// Tells those readers of a run that came to no report who would not notice by themselves.
+    /// Reports a run that produced no report to readers who would not notice the failure otherwise.
     pub(super) fn tell_failure(&self, place: &WhereArguments, error: &CommandError) {
         let failure = self.tell_failure_in_files(place, error);
         if let Some(text) = report::write_failure(self.printed, &failure) {
@@ -89,7 +89,7 @@ impl Formats {
         }
     }
 
-    /// The same for files alone.
+    /// Like [`Self::tell_failure`], for files alone.
     pub(super) fn tell_failure_in_files(
         &self,
         place: &WhereArguments,
@@ -102,7 +102,7 @@ impl Formats {
             message: error.message.clone(),
         };
         for (format, path) in &self.files {
-            // The error itself is reported already; one more would hide it.
+            // The error of the run is what matters, so an error of this file does not replace it.
             if let Some(text) = report::write_failure(*format, &failure)
                 && let Err(error) = replace(path, &text)
             {
@@ -133,7 +133,7 @@ fn replace(path: &Path, text: &str) -> Result<(), CommandError> {
     })
 }
 
-/// Who asked, and for what.
+/// The options that some formats report.
 pub(super) fn asked(
     place: &WhereArguments,
     settings: &Settings,
@@ -153,7 +153,7 @@ pub(super) fn asked(
     }
 }
 
-/// What paths are relative to.
+/// The directories that paths are relative to.
 fn base(place: &WhereArguments) -> Base {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     Base {
@@ -183,7 +183,7 @@ fn scope(place: &WhereArguments) -> String {
     }
 }
 
-/// What the safe fixes make of the files, by fingerprint.
+/// The changes that safe fixes make to the files, by fingerprint.
 pub(super) fn patches(
     sources: &Sources,
     deployment: &Deployment,
@@ -193,9 +193,9 @@ pub(super) fn patches(
         let patch = crate::fix::patch(sources, deployment, &reported.finding)?;
         Some((reported.fingerprint.clone(), patch))
     };
-    // Each one is made for itself: a site with more findings is helped by `fix`, not by these.
+    // Each change is computed separately: a site with more findings needs `fix` rather than these.
     outcome.findings.iter().take(MOST_PATCHES).filter_map(patch).collect()
 }
 
-/// The most fixes that a report carries.
+/// The most fixes that a report contains.
 const MOST_PATCHES: usize = 500;

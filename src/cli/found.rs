@@ -7,10 +7,10 @@ use crate::facts::Given;
 use crate::report::shell_words;
 use crate::source::show;
 
-/// As many files are named; of more, only their number.
+/// At most this many files are named; for more, only their number is shown.
 const NAMED: usize = 6;
 
-/// The line above a report, or with `verbose` all that was taken and left out.
+/// The line above a report, or with `verbose` everything that was used and left out.
 pub(super) fn said(place: &WhereArguments, verbose: bool) -> String {
     let (taken, left, beside) = match &place.found {
         Some(Found { survey, .. }) => (&survey.taken, survey.left.as_slice(), ""),

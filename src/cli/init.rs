@@ -8,7 +8,7 @@ use super::{CommandError, Exit, print};
 use crate::host::write;
 use crate::scaffold::{Deployment, File, Request};
 
-/// Makes the files, and prints or writes them.
+/// Creates the files, and prints or writes them.
 pub(super) fn run(arguments: &InitArguments) -> Result<Exit, CommandError> {
     let deployment = Deployment::new(Request {
         app: &arguments.app,
@@ -47,7 +47,7 @@ fn failed(error: &write::Failed) -> CommandError {
     })
 }
 
-/// The files one after another, as `head` shows several.
+/// The files one after another, in the format of `head` for several files.
 fn shown(files: &[File]) -> String {
     let parts: Vec<_> =
         files.iter().map(|file| format!("==> {} <==\n{}", file.name, file.text)).collect();
@@ -69,7 +69,7 @@ fn closing(directory: &Path, files: &[File], install: &str) -> String {
     out
 }
 
-/// A path as a shell takes it.
+/// Quotes a path for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain =

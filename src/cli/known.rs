@@ -1,4 +1,4 @@
-//! `deploy-doctor baseline`, and `check --baseline`: the file of known findings.
+//! `deploy-doctor baseline`, and `check --baseline`: the baseline file of known findings.
 
 use std::path::{Path, PathBuf};
 
@@ -10,18 +10,18 @@ use crate::facts::{Deployment, Problem};
 use crate::host::{Host, HostErrorKind, tidy, write};
 use crate::source::Sources;
 
-/// Where it is written unless somebody says otherwise.
+/// The default name of the file.
 const NAME: &str = "deploy-doctor-baseline.json";
-/// A file of that many findings is none.
+/// A larger file is not a baseline.
 const LIMIT: u64 = 64 << 20;
 
-/// The file that was named: by the option, else by the settings file.
+/// The baseline's path: from the option, otherwise from the settings file.
 pub(super) fn path<'a>(option: Option<&'a Path>, config: Option<&'a Config>) -> Option<&'a Path> {
     option.or_else(|| config?.baseline.as_deref())
 }
 
-/// The known findings: of the file that was named, else of that of the settings. A capture brings
-/// the latter along.
+/// The known findings: of the file that the option names, otherwise of the settings file's. A
+/// capture contains the latter.
 pub(super) fn of(
     place: &WhereArguments,
     option: Option<&Path>,
@@ -36,7 +36,7 @@ pub(super) fn of(
     }
 }
 
-/// Reads it.
+/// Reads a baseline.
 pub(super) fn read(path: &Path) -> Result<Baseline, CommandError> {
     let bytes = bytes(path)?;
     let shown = path.display();
@@ -56,7 +56,7 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, CommandError> {
     })
 }
 
-/// The file is rewritten: what is there has to be one of known findings, or empty.
+/// Checks that the file may be overwritten: its present content must be a baseline, or empty.
 fn replaceable(path: &Path) -> Result<(), CommandError> {
     let shown = path.display();
     let refused = |why: &str| {
@@ -73,7 +73,8 @@ fn replaceable(path: &Path) -> Result<(), CommandError> {
     }
 }
 
-/// Of known findings none of which was looked at, all would seem gone.
+/// Refuses a baseline of other files: if none of its findings was examined, all would seem to be
+/// gone.
 fn same_place(
     path: &Path,
     baseline: &Baseline,
@@ -91,7 +92,7 @@ fn same_place(
     )))
 }
 
-/// What to say where known findings are gone.
+/// A note about known findings that no longer exist.
 pub(super) fn gone(
     path: Option<&Path>,
     before: Option<&Baseline>,
@@ -107,7 +108,7 @@ pub(super) fn gone(
     Some(Problem { path, line: None, message, note: true })
 }
 
-/// Writes the file, or takes out of it what is gone.
+/// Writes the file, or removes findings from it that no longer exist.
 pub(super) fn run(arguments: &BaselineArguments) -> Result<Exit, CommandError> {
     let (arguments, prune) = match &arguments.command {
         BaselineCommand::Write(arguments) => (arguments, false),
@@ -156,7 +157,8 @@ pub(super) fn run(arguments: &BaselineArguments) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-/// What was not read would be missing in the file, or be taken out of it.
+/// Fails if something was not read: its findings would be missing in the file, or be removed from
+/// it.
 fn complete(arguments: &KnownArguments, problems: &[Problem]) -> Result<(), CommandError> {
     let Some(problem) = problems.iter().find(|problem| !problem.note) else { return Ok(()) };
     if arguments.allow_incomplete {

@@ -30,7 +30,7 @@ pub(super) fn run(_: &LspArguments) -> Result<Exit, CommandError> {
         Ended::Asked => Exit::Success,
         Ended::Abruptly => Exit::Abandoned,
         Ended::NotUnderstood(why) => {
-            // Whoever started it may be gone, so that nobody reads this.
+            // The process that started this one may be gone, so that nobody reads the message.
             let _ = writeln!(
                 std::io::stderr(),
                 "deploy-doctor: lsp speaks the Language Server Protocol on its standard input: {why}"
@@ -40,7 +40,7 @@ pub(super) fn run(_: &LspArguments) -> Result<Exit, CommandError> {
     })
 }
 
-/// The commands as the command line has them.
+/// The commands, run as from the command line.
 struct Commands;
 
 impl Checker for Commands {
@@ -66,7 +66,7 @@ impl Checker for Commands {
 
 /// `check .` in a folder.
 fn asked(folder: &Path, unsaved: &Rc<Unsaved>) -> Result<CheckArguments, CommandError> {
-    // Paths are seen from there, in settings files and in what is said.
+    // Relative paths in settings files and messages start at this directory.
     std::env::set_current_dir(folder)
         .map_err(|error| CommandError::incomplete(format!("it cannot be entered: {error}")))?;
     let words = ["deploy-doctor", "check", "."];
@@ -94,7 +94,7 @@ fn checked(
     Ok(found.is_none_or(|found| !found.survey.sites.is_empty()))
 }
 
-/// `fix .` in a folder, one deployment after the other.
+/// `fix .` in a folder, for one deployment after another.
 fn changes(
     folder: &Path,
     unsaved: &Rc<Unsaved>,
@@ -107,7 +107,7 @@ fn changes(
     for site in 0..sites {
         let (changes, why) = planned(&one_site(&place, site), wanted)?;
         refused = refused.or(why);
-        // What this one changes, the next one finds changed.
+        // The next deployment's fixes must see what these changed.
         let mut after = place.unsaved.as_deref().cloned().unwrap_or_default();
         for change in changes {
             if let Content::File { bytes, .. } = &change.after {
@@ -127,7 +127,7 @@ fn changes(
     }
 }
 
-/// The same place with one of its deployments.
+/// The place reduced to one of its deployments.
 fn one_site(place: &WhereArguments, site: usize) -> WhereArguments {
     let mut one = place.clone();
     if let Some(found) = &mut one.found {
@@ -137,7 +137,7 @@ fn one_site(place: &WhereArguments, site: usize) -> WhereArguments {
     one
 }
 
-/// What the wanted fixes make of one deployment, and why not more.
+/// The changes that the wanted fixes make to one deployment, and why there are not more of them.
 fn planned(
     place: &WhereArguments,
     wanted: &Wanted,

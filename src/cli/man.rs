@@ -1,4 +1,4 @@
-//! `deploy-doctor man [COMMAND…]`: the manual, made from the options as they are.
+//! `deploy-doctor man [COMMAND…]`: the manual, generated from the options.
 
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
@@ -10,7 +10,7 @@ use crate::host::write;
 
 const NAME: &str = "deploy-doctor";
 
-/// What the commands end with; `nagios` has statuses of its own, on its page.
+/// The exit statuses of the commands; the page of `nagios` describes the statuses of that command.
 const STATUSES: [(&str, &str); 7] = [
     ("0", "nothing at or above --fail-on; nothing left to fix; reloaded and verified"),
     ("1", "findings; fixes shown but not written; a reload refused; lsp: an editor that went away"),
@@ -20,7 +20,7 @@ const STATUSES: [(&str, &str); 7] = [
     ("5, 6", "reload, rollback: failed and rolled back; failed, and the rollback failed too"),
     ("7", "reload, rollback: reloaded, but degraded"),
 ];
-/// Where things are kept.
+/// The files that the manual lists.
 const FILES: [(&str, &str); 2] = [
     ("deploy-doctor.toml", "settings, in the working directory or above it, else in /etc"),
     ("/var/lib/deploy-doctor", "the state for fix --undo and rollback; readable only by root"),
@@ -58,7 +58,7 @@ fn none(word: &str, of: &Command) -> CommandError {
     })
 }
 
-/// A command's page and those of its own commands, by the names that `man` finds.
+/// The page of a command and those of its subcommands, by the names under which `man` finds them.
 fn write_down(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<(), CommandError> {
     let name = command.get_display_name().unwrap_or(command.get_name());
     pages.push((format!("{name}.1"), page(command)?));
@@ -70,7 +70,7 @@ fn page(command: &Command) -> Result<Vec<u8>, CommandError> {
     let source = concat!("deploy-doctor ", env!("CARGO_PKG_VERSION"));
     let manual = "deploy-doctor's manual";
     let mut page = Vec::new();
-    // An empty date would be left out, and what is behind it taken for it.
+    // An empty date would be left out, and the next field would take its place.
     let man = Man::new(command.clone()).date(" ").source(source).manual(manual);
     man.render(&mut page).map_err(failed)?;
     let mut end = Roff::new();

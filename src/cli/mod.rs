@@ -1,4 +1,4 @@
-//! The command line: arguments in, exit status out. One file per command.
+//! The command line: reads arguments, returns an exit status. Each command has a file of its own.
 
 mod ansible;
 mod arguments;
@@ -26,13 +26,13 @@ mod settings;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{Args, CommandFactory, FromArgMatches};
 
-use arguments::{Arguments, BaselineCommand, Command};
+use arguments::{Arguments, BaselineCommand, CheckArguments, Command};
 
 use crate::facts::Problem;
 
-/// What a command ends with.
+/// The result of a command, which determines the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Nothing at or above `--fail-on`.
@@ -41,7 +41,7 @@ pub enum Exit {
     Findings,
     /// Wrong usage or configuration, or an internal error.
     Usage,
-    /// Something that should be read could not be.
+    /// Something that should have been read could not be.
     Incomplete,
     /// A fix was applied, did not validate and was rolled back.
     RolledBack,
@@ -51,9 +51,9 @@ pub enum Exit {
     RollbackFailed,
     /// Reloaded without a failed probe, but degraded.
     Degraded,
-    /// An editor went away without having ended its session.
+    /// An editor disconnected without having ended its session.
     Abandoned,
-    /// What a monitoring plugin answers.
+    /// The state that a monitoring plugin reports.
     Plugin(crate::report::nagios::State),
 }
 
@@ -99,9 +99,23 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// What `Arguments::try_parse` does, but that the tree of all options is left to the end of the process: to
-/// give back its pieces one by one is a fiftieth of a check.
+/// Parses a correct `check` with the options of `check` alone: building those of every command takes a
+/// twentieth of a check. Anything else (help, a mistake, another command) is left to the whole tree.
+fn parse_check() -> Option<Arguments> {
+    std::env::args_os().nth(1).filter(|word| word == "check")?;
+    let check = CheckArguments::augment_args(clap::Command::new("check"));
+    let mut command = clap::Command::new("deploy-doctor").subcommand(check);
+    let matches = command.try_get_matches_from_mut(std::env::args_os()).ok();
+    std::mem::forget(command);
+    Arguments::from_arg_matches_mut(&mut matches?).ok()
+}
+
+/// Like `Arguments::try_parse`, except that the tree of all options is freed only when the process
+/// ends: freeing it piece by piece takes a fiftieth of a check's time.
 fn parse() -> Result<Arguments, clap::Error> {
+    if let Some(arguments) = parse_check() {
+        return Ok(arguments);
+    }
     let mut command = Arguments::command();
     let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|mut matches| {
         Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
@@ -110,7 +124,7 @@ fn parse() -> Result<Arguments, clap::Error> {
     parsed
 }
 
-/// Runs a command whose place is settled.
+/// Runs a command whose repositories have been resolved to files.
 fn dispatch(command: Command) -> Result<Exit, CommandError> {
     match command {
         Command::Check(arguments) => check::run(&arguments),
@@ -132,7 +146,7 @@ fn dispatch(command: Command) -> Result<Exit, CommandError> {
     }
 }
 
-/// What is a repository among the arguments becomes its files.
+/// Replaces each repository in the arguments by its files.
 fn settle(command: &mut Command) -> Result<(), CommandError> {
     let (place, config) = match command {
         Command::Check(arguments) => (&mut arguments.place, &arguments.judge.config),
@@ -154,27 +168,28 @@ fn settle(command: &mut Command) -> Result<(), CommandError> {
 pub struct CommandError {
     message: String,
     exit: Exit,
-    /// The same by the places that it is about, where it is about places in files.
+    /// The places in files that the message is about, if there are any.
     at: Vec<Problem>,
 }
 
 impl CommandError {
-    /// Wrong usage or configuration.
+    /// An error of usage or configuration.
     fn usage(message: impl Into<String>) -> Self {
         Self { message: message.into(), exit: Exit::Usage, at: Vec::new() }
     }
 
-    /// Something could not be read.
+    /// An error for something that could not be read.
     fn incomplete(message: impl Into<String>) -> Self {
         Self { message: message.into(), exit: Exit::Incomplete, at: Vec::new() }
     }
 }
 
-/// An internal error is exit 2 with a line that says where, not a signal.
+/// Makes an internal error end with status 2 and a line that says where it occurred, rather than
+/// with a signal.
 fn report_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(String::new, |at| format!(" at {at}"));
-        // The panic's own text may quote what was read, so it is not printed.
+        // The panic's own text may quote what was read, so that text is not printed.
         if nagios::is_called() {
             nagios::broke(&place);
         }
@@ -188,7 +203,7 @@ fn report_panics() {
     }));
 }
 
-/// Is standard output to be coloured?
+/// Whether standard output is coloured.
 fn colored(color: arguments::Color) -> bool {
     use std::io::IsTerminal;
     match color {
@@ -201,7 +216,7 @@ fn colored(color: arguments::Color) -> bool {
     }
 }
 
-/// Writes to standard output; a reader that went away (`| head`) is not an error.
+/// Writes to standard output; a reader that has gone (`| head`) is not an error.
 fn print(text: &str) -> Result<(), CommandError> {
     use std::io::{ErrorKind, Write};
     if ansible::keeps(text) {

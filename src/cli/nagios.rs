@@ -1,5 +1,6 @@
 //! `deploy-doctor nagios`: whatever happens is reported in one line on standard output, and the
-//! exit status is one of the four that monitoring knows. No output with status 0 would mean OK.
+//! exit status is one of the four that monitoring systems know. No output with status 0 would mean
+//! OK.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -11,15 +12,15 @@ use super::{check, repository};
 use crate::report::nagios::{State, answer, unknown};
 use crate::report::{Format, Style};
 
-/// Was the answer given? There is one, from whoever is first.
+/// Whether the answer was printed. Only the first one is.
 static ANSWERED: AtomicBool = AtomicBool::new(false);
 
-/// Is this what was called? Asked before the arguments are understood.
+/// Whether this command was called. Used before the arguments are parsed.
 pub(super) fn is_called() -> bool {
     std::env::args_os().nth(1).as_deref() == Some(OsStr::new("nagios"))
 }
 
-/// Checks and answers, or answers that it could not.
+/// Checks and prints the result, or that the check failed.
 pub(super) fn run(mut arguments: NagiosArguments) -> State {
     let limit = arguments.timeout;
     std::thread::spawn(move || {
@@ -58,7 +59,7 @@ pub(super) fn run(mut arguments: NagiosArguments) -> State {
     }
 }
 
-/// Help and wrong usage: neither says anything about the site.
+/// Handles help and wrong usage: neither says anything about the site.
 pub(super) fn misused(error: &clap::Error) -> State {
     let text = error.render().to_string();
     match error.use_stderr() {
@@ -70,14 +71,15 @@ pub(super) fn misused(error: &clap::Error) -> State {
     }
 }
 
-/// An internal error, where no answer was given yet.
+/// Reports an internal error, unless an answer was printed already.
 pub(super) fn broke(place: &str) -> ! {
     let line = unknown(&format!("internal error{place}: please report it"));
     let state = first(State::Unknown, &line).unwrap_or(State::Unknown);
     std::process::exit(state.status().into());
 }
 
-/// Answers. Where the time is up already, that is being said, and the program ends with it.
+/// Prints the answer. If the time limit was reached first, another thread is printing that and
+/// ending the program.
 fn say(state: State, text: &str) -> State {
     match first(state, text) {
         Some(state) => state,
@@ -87,7 +89,8 @@ fn say(state: State, text: &str) -> State {
     }
 }
 
-/// Prints the answer; `None` if there is one already. What cannot be printed is not an answer.
+/// Prints the answer; returns `None` if another was printed first. An answer that cannot be printed
+/// becomes `Unknown`.
 fn first(state: State, text: &str) -> Option<State> {
     if ANSWERED.swap(true, Ordering::SeqCst) {
         return None;

@@ -1,4 +1,4 @@
-//! Reads the facts from where the options say.
+//! Reads the facts from the place that the options select.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use crate::host::{FilesHost, Host, ReplayHost, TreeHost};
 use crate::report::SourceInfo;
 use crate::source::{Sources, mounts};
 
-/// Where relative paths start.
+/// The directory at which relative paths start.
 pub(super) fn working_directory() -> Result<PathBuf, CommandError> {
     std::env::current_dir()
         .map_err(|error| CommandError::incomplete(format!("the working directory: {error}")))
@@ -21,12 +21,12 @@ pub(super) fn this_host() -> Result<TreeHost, CommandError> {
     TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))
 }
 
-/// The same with what an editor has not written yet.
+/// This machine, with the unsaved texts of an editor.
 pub(super) fn around(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError> {
     Ok(edited(place, Box::new(this_host()?)))
 }
 
-/// The files of repositories, and nothing around them.
+/// The files of repositories, and nothing outside of them.
 pub(super) fn fenced(
     place: &WhereArguments,
     directories: &[PathBuf],
@@ -43,7 +43,7 @@ fn edited(place: &WhereArguments, host: Box<dyn Host>) -> Box<dyn Host> {
     }
 }
 
-/// Opens the door that the options name.
+/// Opens the host that the options select.
 pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError> {
     if let Some(capture) = &place.replayed {
         return Ok(Box::new(ReplayHost::new(Rc::clone(&capture.recording))));
@@ -63,7 +63,7 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
         return Ok(Box::new(host));
     }
     let directory = working_directory()?;
-    // A unit's drop-ins next to it belong to it.
+    // The drop-ins next to a unit belong to it.
     let beside = place.unit.iter().map(|unit| {
         let mut path = unit.as_os_str().to_owned();
         path.push(".d");
@@ -75,8 +75,8 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
     Ok(edited(place, Box::new(host)))
 }
 
-/// Reads the deployments behind the door: one, or those of a repository. What was found wrong with
-/// that is with the first.
+/// Reads the deployments of the host: one, or those of a repository. Problems found before that
+/// belong to the first.
 pub(super) fn deployments(place: &WhereArguments, sources: &Sources) -> Vec<Deployment> {
     let mut read: Vec<Deployment> =
         requests(place).iter().map(|request| facts::read(sources, request)).collect();
@@ -86,7 +86,7 @@ pub(super) fn deployments(place: &WhereArguments, sources: &Sources) -> Vec<Depl
     read
 }
 
-/// What was found wrong before anything was read.
+/// Problems found before anything was read.
 pub(super) fn beforehand(place: &WhereArguments) -> Vec<Problem> {
     if let Some(capture) = &place.replayed {
         return capture.asked.problems.clone();
@@ -95,7 +95,8 @@ pub(super) fn beforehand(place: &WhereArguments) -> Vec<Problem> {
     found.chain(&place.unlisted).cloned().collect()
 }
 
-/// What is read together: the deployments of a repository apart, everything else at once.
+/// The requests, each read together: one for each deployment of a repository, or a single one for
+/// everything else.
 pub(super) fn requests(place: &WhereArguments) -> Vec<Request> {
     if let Some(capture) = &place.replayed {
         let named = |request: &Request| match place.apps.is_empty() {
@@ -115,7 +116,7 @@ fn files(place: &WhereArguments, given: Given) -> Request {
     Request { apps: place.apps.clone(), scope: Scope::Files(given), database_revision }
 }
 
-/// What the options ask to be read.
+/// The request that the options describe.
 pub(super) fn request(place: &WhereArguments) -> Request {
     if place.replayed.is_some()
         && let Some(first) = requests(place).into_iter().next()
@@ -145,7 +146,7 @@ pub(super) fn request(place: &WhereArguments) -> Request {
     Request { apps: place.apps.clone(), scope, database_revision: place.db_revision.clone() }
 }
 
-/// Where the facts came from, for the head of a report.
+/// Where the facts came from, for the heading of a report.
 pub(super) fn source_info(place: &WhereArguments) -> SourceInfo {
     if let Some(capture) = &place.replayed {
         let (host, time) = (capture.taken.host.clone(), capture.taken.time.clone());
@@ -169,13 +170,13 @@ pub(super) fn source_info(place: &WhereArguments) -> SourceInfo {
     SourceInfo { mode, host, time, options: options(place) }
 }
 
-/// A path as the command line takes it: one that begins with `-` would be an option.
+/// A path as an argument of a command line: one that begins with `-` would be an option.
 pub(super) fn word(path: &Path) -> String {
     let text = path.display().to_string();
     if text.starts_with('-') { format!("./{text}") } else { text }
 }
 
-/// The options that name the same place again.
+/// The options that select the same place again.
 pub(super) fn options(place: &WhereArguments) -> Vec<String> {
     if let Some(capture) = &place.capture {
         return vec!["--capture".to_owned(), word(capture)];

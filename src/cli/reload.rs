@@ -19,7 +19,7 @@ use crate::reload::{
 };
 use crate::source::show;
 
-/// Where locks, states and logs are kept.
+/// Where locks, states and logs are stored.
 const STATE: &str = "/var/lib/deploy-doctor";
 
 /// `deploy-doctor reload`.
@@ -39,7 +39,7 @@ pub(super) fn rollback(arguments: &RollbackArguments) -> Result<Exit, CommandErr
     guarded(&arguments.guard, Some(release), true)
 }
 
-/// The release before the last reload, as it was kept.
+/// The release before the last reload, as it was recorded.
 fn before(unit: &str) -> Result<PathBuf, CommandError> {
     let none = |why: &str| {
         CommandError::incomplete(format!(
@@ -115,7 +115,7 @@ fn finish(arguments: &GuardArguments, story: &Story) -> Result<Exit, CommandErro
     })
 }
 
-/// The end in words: what happened and why, what can be seen, what to type.
+/// The end in words: what happened and why, what was observed, what to type.
 fn text(story: &Story, color: bool) -> String {
     let mut out = String::new();
     out.push_str(&timeline::text(story, color));
@@ -165,7 +165,7 @@ fn text(story: &Story, color: bool) -> String {
     out
 }
 
-/// Shows the steps as they go: on a terminal with a living line under them.
+/// Shows the steps as they happen; on a terminal, with a progress line below them.
 struct Teller {
     bar: Option<indicatif::ProgressBar>,
     quiet: bool,
@@ -232,10 +232,9 @@ fn request(
             || CommandError::usage(format!("--{option} {value}: from {least} to 3600 seconds"));
         fits.then(|| Duration::from_secs_f64(value)).ok_or_else(wrong)
     };
-    if !(arguments.rate.is_finite() && (1.0..=1000.0).contains(&arguments.rate)) {
+    if let Some(rate) = arguments.rate.filter(|rate| !(1.0..=1000.0).contains(rate)) {
         return Err(CommandError::usage(format!(
-            "--rate {}: from 1 to 1000 requests a second",
-            arguments.rate
+            "--rate {rate}: from 1 to 1000 requests a second"
         )));
     }
     let config = settings::of_this_host(arguments.config.as_deref())?;
@@ -248,7 +247,7 @@ fn request(
         Target::parse(url).map_err(|error| CommandError::usage(error.to_string()))?;
     }
     if let Some(path) = &arguments.report {
-        // What cannot be written is reported before anything is touched.
+        // A file that cannot be written is reported before anything is changed.
         let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
         let directory = directory.unwrap_or(Path::new("."));
         if crate::host::act::is_directory(path) || !crate::host::act::is_directory(directory) {
@@ -291,7 +290,7 @@ fn request(
     Ok(request)
 }
 
-/// Only root may tell systemd, move the link and look into the processes.
+/// Only root may notify systemd, move the link and examine the processes.
 fn root(unit: &str, verb: &str) -> Result<(), CommandError> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
@@ -299,7 +298,7 @@ fn root(unit: &str, verb: &str) -> Result<(), CommandError> {
     Err(CommandError::usage(format!("{verb} needs root: sudo deploy-doctor {verb} {unit}")))
 }
 
-/// A unit's whole name; never a path or an option.
+/// The full name of a unit, which must be neither a path nor an option.
 fn unit(name: &str) -> Result<String, CommandError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "@-_.:\\".contains(c);
     if name.is_empty() || name.starts_with(['-', '.']) || !name.chars().all(fits) {

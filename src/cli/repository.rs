@@ -1,5 +1,5 @@
-//! `deploy-doctor check DIR`: a repository's files, as its settings file lists them or as they are
-//! found.
+//! `deploy-doctor check DIR`: the files of a repository, as its settings file lists them or as they
+//! are found.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::source::Sources;
 use crate::source::placeholder::plain_name;
 use crate::source::unit::{self, UnitName};
 
-/// Puts the files of repositories in the place of the arguments that are directories or have a `/`.
+/// Replaces arguments that are directories or contain a `/` by the files of these repositories.
 pub(super) fn settle(
     place: &mut WhereArguments,
     config: Option<&Path>,
@@ -32,13 +32,13 @@ pub(super) fn settle(
     let working = read::working_directory()?;
     let found = |word: &str| host.look(&tidy(&working.join(word))).outcome;
     let is_directory = |outcome: &Outcome| matches!(outcome, Outcome::Present(found) if found.kind == FileKind::Directory);
-    // Under --root a word is a unit's name, whatever is here.
+    // With --root, a word is the name of a unit, even if there is such a directory here.
     let is_repository =
         |word: &String| word.contains('/') || (place.root.is_none() && is_directory(&found(word)));
     let (directories, apps): (Vec<String>, Vec<String>) =
         std::mem::take(&mut place.apps).into_iter().partition(is_repository);
     place.apps = apps;
-    // Units of one name are distinguished by their files.
+    // Units with the same name are distinguished by their files.
     let is_unit = |word: &String| {
         let named = Path::new(word)
             .file_name()
@@ -96,8 +96,8 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// The directories as short as they can be written (`.` stays); one that is in another one is
-/// looked through with that.
+/// The directories, written as short as possible (`.` stays). A directory inside another one is
+/// left out, because it is searched with the other.
 fn outermost(words: &[String], working: &Path) -> Vec<PathBuf> {
     let shortest = |word: &String| match tidy(Path::new(word)) {
         path if path.as_os_str().is_empty() => PathBuf::from("."),
@@ -129,8 +129,8 @@ fn listed(
     Ok(apps.map(|app| app.files.clone()).filter(lies_below).collect())
 }
 
-/// Units that would have been found and that no `[[app]]` names: whoever adds a service to the
-/// repository has not added it to the settings file yet.
+/// Units that would have been found but that no `[[app]]` names: somebody may have added a service
+/// to the repository but not to the settings file.
 fn unlisted(survey: &Survey, listed: &[Given], working: &Path) -> Vec<Problem> {
     let full = |path: &PathBuf| tidy(&working.join(path));
     let known: HashSet<PathBuf> =
@@ -149,9 +149,9 @@ fn unlisted(survey: &Survey, listed: &[Given], working: &Path) -> Vec<Problem> {
     told.collect()
 }
 
-/// What the settings file does not say about an application is found as it is without that file:
-/// who names a unit and a site has not said that there is no configuration of gunicorn. Returns
-/// what was taken.
+/// Adds what the settings file does not mention about an application, as found without that file:
+/// naming a unit and a site does not mean that there is no configuration of gunicorn. Returns what
+/// was added.
 fn complete(given: &mut Given, survey: &Survey, working: &Path) -> Vec<Taken> {
     let full = |path: &Path| tidy(&working.join(path));
     let named: HashSet<PathBuf> = given.units.iter().map(|unit| full(unit)).collect();
@@ -191,18 +191,18 @@ fn complete(given: &mut Given, survey: &Survey, working: &Path) -> Vec<Taken> {
     survey.taken.iter().filter(|one| taken.contains(one.file.as_path())).cloned().collect()
 }
 
-/// A unit's name without its ending, as the file bears it: `shop` of `shop.service.j2`.
+/// The name of a unit's file without its endings: `shop` for `shop.service.j2`.
 fn stem(unit: &Path) -> Option<String> {
     let name = plain_name(unit);
     Some(name.rsplit_once('.')?.0.to_owned())
 }
 
-/// The name that a unit's file gives it.
+/// The unit's name according to the name of its file.
 fn name_of(unit: &str) -> String {
     unit::name_of_file(Path::new(unit)).to_string()
 }
 
-/// Looks the directories through.
+/// Searches the directories.
 fn survey(place: &WhereArguments, directories: &[PathBuf]) -> Result<Survey, CommandError> {
     let host = read::fenced(place, directories)?;
     let sources = Sources::new(&*host);
@@ -222,7 +222,7 @@ fn survey(place: &WhereArguments, directories: &[PathBuf]) -> Result<Survey, Com
     Ok(all)
 }
 
-/// What is found in the directories replaces the arguments.
+/// Replaces the arguments by what is found in the directories.
 fn find(
     place: &mut WhereArguments,
     directories: Vec<PathBuf>,

@@ -1,4 +1,4 @@
-//! `deploy-doctor rules`: the catalogue.
+//! `deploy-doctor rules`: the catalogue of rules.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! Merges the settings file and the options over it into the engine's settings.
+//! Merges the settings file and the options, which override it, into the engine's settings.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,11 @@ use crate::host::{Host, HostErrorKind, tidy};
 use crate::rule::Severity;
 use crate::source::Sources;
 
-/// A settings file is far smaller.
+/// The largest settings file; real ones are far smaller.
 const LIMIT: u64 = 1 << 20;
 
-/// The file that was named, else the nearest, else the host's; `None` if there is none.
+/// The settings file: the named one, otherwise the nearest, otherwise the host's; `None` if there
+/// is none.
 pub(super) fn load(
     place: &WhereArguments,
     named: Option<&Path>,
@@ -23,7 +24,7 @@ pub(super) fn load(
     file(place, named)?.as_ref().map(understood).transpose()
 }
 
-/// The same as it is. A capture brings its own along.
+/// Like [`load`], but unparsed. A capture contains its own settings file.
 pub(super) fn file(
     place: &WhereArguments,
     named: Option<&Path>,
@@ -47,7 +48,7 @@ pub(super) fn file(
     }
 }
 
-/// The same for the host that the program runs on.
+/// Like [`load`], for the host that the program runs on.
 pub(super) fn of_this_host(named: Option<&Path>) -> Result<Option<Config>, CommandError> {
     let working = read::working_directory()?;
     let live = read::this_host()?;
@@ -58,7 +59,7 @@ pub(super) fn of_this_host(named: Option<&Path>) -> Result<Option<Config>, Comma
     file.as_ref().map(understood).transpose()
 }
 
-/// The file that was named, else the nearest.
+/// The file that was named, otherwise the nearest.
 fn near(
     live: &dyn Host,
     named: Option<&Path>,
@@ -72,7 +73,7 @@ fn near(
     found.map(|path| at(live, &path, working)).transpose()
 }
 
-/// The nearest file from here on upwards.
+/// The nearest file from here upwards.
 pub(super) fn nearest(host: &dyn Host, start: &Path) -> Result<Option<PathBuf>, CommandError> {
     let me = rustix::process::geteuid().as_raw();
     config::find(host, start, me).map_err(|error| match error {
@@ -81,7 +82,7 @@ pub(super) fn nearest(host: &dyn Host, start: &Path) -> Result<Option<PathBuf>, 
     })
 }
 
-/// The host's own file, where there is one.
+/// The host's own file, if it exists.
 fn of_host(host: &dyn Host, working: &Path) -> Result<Option<SettingsFile>, CommandError> {
     match host.read(Path::new(config::HOME), LIMIT) {
         Ok(text) => Ok(Some(SettingsFile {
@@ -95,7 +96,7 @@ fn of_host(host: &dyn Host, working: &Path) -> Result<Option<SettingsFile>, Comm
     }
 }
 
-/// Reads a file that this machine has.
+/// Reads a settings file of this machine.
 pub(super) fn parse(host: &dyn Host, path: &Path, working: &Path) -> Result<Config, CommandError> {
     understood(&at(host, path, working)?)
 }
@@ -132,13 +133,13 @@ fn judged(parsed: Result<Config, Vec<ConfigError>>) -> Result<Config, CommandErr
     })
 }
 
-/// What fingerprints name files from: of files that were given, the top of the repository that they
-/// are in, so that they are the same in every clone.
+/// The directory relative to which fingerprints name files: for given files, the top of their
+/// repository, so that fingerprints are the same in every clone.
 pub(super) fn anchor(place: &WhereArguments) -> Result<Anchor, CommandError> {
     Ok(anchored(place)?.map_or_else(Anchor::default, |(working, top)| Anchor::new(working, top)))
 }
 
-/// The working directory and that top.
+/// The working directory and the top of the repository.
 pub(super) fn anchored(place: &WhereArguments) -> Result<Option<(PathBuf, PathBuf)>, CommandError> {
     if let Some(capture) = &place.replayed {
         return Ok(capture.asked.anchor.clone());
@@ -153,7 +154,7 @@ pub(super) fn anchored(place: &WhereArguments) -> Result<Option<(PathBuf, PathBu
     Ok(Some((working, top)))
 }
 
-/// A path from the root on.
+/// An absolute path.
 pub(super) fn full(path: &Path) -> Result<PathBuf, CommandError> {
     Ok(tidy(&read::working_directory()?.join(path)))
 }
@@ -164,13 +165,14 @@ pub(super) fn today() -> Day {
     Day(now.chars().take(10).collect())
 }
 
-/// The day on which it is asked: of a capture the one on which it was taken.
+/// The day of the check; for a capture, the day on which it was taken.
 pub(super) fn day(place: &WhereArguments) -> Day {
     let of = |time: &String| Day(time.chars().take(10).collect());
     place.replayed.as_ref().map_or_else(today, |capture| of(&capture.taken.time))
 }
 
-/// What is judged where, and from which day: the settings of a place.
+/// Adds to the settings what depends on the place: which applications are checked, the anchor of
+/// fingerprints, and the day.
 pub(super) fn placed(settings: Settings, place: &WhereArguments) -> Result<Settings, CommandError> {
     Ok(Settings {
         all_apps: place.apps.is_empty(),
@@ -194,7 +196,7 @@ pub(super) fn selection(select: &[String], ignore: &[String]) -> Result<Selectio
     }
 }
 
-/// What the engine is asked: the file, and then the words of the options.
+/// The engine's settings: those of the file, overridden by the options.
 pub(super) fn engine(
     config: Option<&Config>,
     select: &[String],
@@ -218,7 +220,7 @@ pub(super) fn engine(
     Ok(Settings { selection, severities, ignores, today: today(), ..Settings::default() })
 }
 
-/// Tells deployments that are read together what the file wants of them.
+/// Applies the settings file to deployments that are read together.
 pub(super) fn apply(
     config: Option<&Config>,
     place: &WhereArguments,
@@ -229,8 +231,9 @@ pub(super) fn apply(
     config.apply(sources, deployments, whole(Some(config), place));
 }
 
-/// Is all looked at that the file may mention: the host, or the repository that the file is in?
-/// Where a repository contains no unit, the file may mention the host that it is deployed to.
+/// Whether everything that the file may mention is read: the host, or the repository that contains
+/// the file. If the repository contains no unit, the file may mention the host that the repository
+/// is deployed to.
 pub(super) fn whole(config: Option<&Config>, place: &WhereArguments) -> bool {
     if !place.apps.is_empty() {
         return false;
@@ -254,7 +257,7 @@ pub(super) fn whole(config: Option<&Config>, place: &WhereArguments) -> bool {
     directories.into_iter().any(|directory| of.starts_with(full(directory)))
 }
 
-/// When a check fails: the option, the file, an error.
+/// Which findings make a check fail: according to the option, otherwise the file, otherwise errors.
 pub(super) fn fail_on(config: Option<&Config>, option: Option<arguments::FailOn>) -> FailOn {
     let said = option.map(|word| match word {
         arguments::FailOn::Error => FailOn::Severity(Severity::Error),

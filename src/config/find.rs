@@ -1,23 +1,23 @@
-//! Where the settings file is: in the starting directory or above it, up to the top of the
-//! repository, otherwise in `/etc` of the host.
+//! Finds the settings file: in the starting directory or above it, up to the top of the repository,
+//! otherwise in `/etc` of the host.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::host::{FileKind, Host, HostError, HostErrorKind, Outcome, holds_git};
 
-/// Its name.
+/// The name of the settings file.
 pub const NAME: &str = "deploy-doctor.toml";
-/// Where a host has it.
+/// The path of a host's settings file.
 pub const HOME: &str = "/etc/deploy-doctor.toml";
 
-/// Why a file is not taken, though it is there.
+/// Why an existing file is not used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FindError {
-    /// It cannot be looked at.
+    /// The file cannot be examined.
     Unreadable(HostError),
-    /// It is another account's: whoever can write in a directory above could accept findings, or
-    /// have URLs asked, in the name of whoever runs the program.
+    /// The file belongs to another account: anyone who can write in a directory above could accept
+    /// findings, or have URLs requested, on behalf of the account that runs the program.
     Foreign {
         /// The file.
         path: PathBuf,
@@ -42,8 +42,8 @@ impl fmt::Display for FindError {
     }
 }
 
-/// The nearest file in `start` or above. A directory with `.git` in it is the last that is looked
-/// at. `me` is the account that runs the program.
+/// The nearest file in `start` or above. The search stops at a directory that contains `.git`. `me`
+/// is the account that runs the program.
 pub fn find(host: &dyn Host, start: &Path, me: u32) -> Result<Option<PathBuf>, FindError> {
     let mut trusted = vec![0, me];
     trusted.extend(host.look(start).metadata().map(|directory| directory.uid));
@@ -54,7 +54,7 @@ pub fn find(host: &dyn Host, start: &Path, me: u32) -> Result<Option<PathBuf>, F
             Outcome::Present(found) if trusted.contains(&found.uid) => return Ok(Some(path)),
             Outcome::Present(found) => return Err(FindError::Foreign { path, owner: found.uid }),
             Outcome::Missing { .. } => {}
-            // What may not be looked into holds nothing for this account.
+            // A directory that this account may not enter has no settings for it.
             Outcome::Failed(error) if error.kind == HostErrorKind::PermissionDenied => {}
             Outcome::Failed(error) => return Err(FindError::Unreadable(error)),
         }
@@ -65,7 +65,8 @@ pub fn find(host: &dyn Host, start: &Path, me: u32) -> Result<Option<PathBuf>, F
     Ok(None)
 }
 
-/// The top of the repository that a directory is in; the directory itself where there is none.
+/// The top of the repository that contains a directory; the directory itself if there is no
+/// repository.
 pub fn top(host: &dyn Host, start: &Path) -> PathBuf {
     let top = start.ancestors().find(|directory| holds_git(host, directory));
     top.unwrap_or(start).to_path_buf()

@@ -1,7 +1,7 @@
-//! The keys: one list for the reader, for "did you mean" and for the test that compares the schema
+//! The keys: one list for the reader, for "did you mean", and for the test that compares the schema
 //! with it.
 
-/// What is behind a key.
+/// The kind of a key's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A string.
@@ -10,7 +10,7 @@ pub enum Kind {
     Texts,
     /// A day: `2026-05-01`, with or without quotes.
     Day,
-    /// A table whose keys are the user's.
+    /// A table whose keys the user chooses.
     Map,
     /// A list of tables: `[[app]]`.
     Tables(&'static str),
@@ -25,7 +25,7 @@ pub struct Table {
     pub keys: &'static [(&'static str, Kind)],
 }
 
-/// The file itself.
+/// The top level of the file.
 pub(super) const FILE: Table = Table {
     name: "",
     keys: &[

@@ -1,5 +1,5 @@
-//! `deploy-doctor.toml`: facts about a deployment that a repository or a host states once, so
-//! nobody types them again. `docs/config.schema.json` describes the same keys for editors.
+//! `deploy-doctor.toml`: facts about a deployment that a repository or a host states once, so that
+//! nobody has to type them again. `docs/config.schema.json` describes the same keys for editors.
 
 mod find;
 mod keys;
@@ -23,50 +23,50 @@ pub const SCHEMA: &str = include_str!("../../docs/config.schema.json");
 /// A file that explains its keys, each commented out.
 pub const TEMPLATE: &str = include_str!("template.toml");
 
-/// When a check fails.
+/// Which findings make a check fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailOn {
-    /// At findings of this severity or a worse one.
+    /// Findings of this severity or worse.
     Severity(Severity),
-    /// Never.
+    /// None.
     Never,
 }
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where it is, as it is shown.
+    /// Its path as shown in reports.
     pub path: PathBuf,
     text: Vec<u8>,
-    /// When a check fails.
+    /// Which findings make a check fail.
     pub fail_on: Option<FailOn>,
-    /// The file of known findings.
+    /// The baseline: the file of known findings.
     pub baseline: Option<PathBuf>,
-    /// The line that names it.
+    /// The line that names the baseline.
     pub baseline_line: usize,
-    /// Severities that differ from the rules' own, by code.
+    /// Severities that the file changes, by the rules' codes.
     pub severities: BTreeMap<&'static str, Severity>,
-    /// What is said about applications.
+    /// The entries of applications.
     pub apps: Vec<AppConfig>,
     /// Findings that are accepted.
     pub ignores: Vec<Ignore>,
 }
 
-/// What is said about one application.
+/// The entry of one application.
 #[derive(Debug, Clone)]
 pub struct AppConfig {
     named: Named,
-    /// The unit's name, as it was written.
+    /// The unit's name as written.
     pub name: String,
     /// The line of the name.
     pub line: usize,
     /// Its files in the repository.
     pub files: Given,
-    /// The line of each of them.
+    /// The line of each of these files.
     lines: Vec<(PathBuf, usize)>,
     required: Vec<(String, Range<usize>)>,
     upstream: Option<(crate::facts::Endpoint, Range<usize>)>,
-    /// URLs that are asked when the live host is checked.
+    /// URLs that are requested when the live host is checked.
     pub probes: Vec<String>,
 }
 
@@ -75,7 +75,7 @@ pub struct AppConfig {
 pub struct ConfigError {
     /// The file.
     pub path: PathBuf,
-    /// The line, from 1.
+    /// The line, counted from 1.
     pub line: usize,
     /// What is wrong, and what to write instead.
     pub message: String,
@@ -87,25 +87,25 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// What the paths of a settings file are seen from.
+/// The directories that the paths in a settings file are relative to.
 #[derive(Debug, Clone, Copy)]
 pub struct Places<'a> {
-    /// The file as it is shown.
+    /// The file's path as shown in reports.
     pub shown: &'a Path,
     /// Its directory, absolute.
     pub base: &'a Path,
-    /// The working directory, absolute: relative paths of the command line start there.
+    /// The working directory, absolute, at which relative paths of the command line start.
     pub working: &'a Path,
 }
 
 impl Config {
-    /// Reads a file's bytes. All that is wrong is reported, line by line.
+    /// Reads a file's bytes. All faults are reported, each with its line.
     pub fn parse(bytes: &[u8], places: Places<'_>) -> Result<Self, Vec<ConfigError>> {
         read::config(bytes, places)
     }
 
-    /// Tells deployments that are read together what is wanted of their applications. A name that
-    /// no unit has is a problem where all was looked at, `all`.
+    /// Applies the entries to the applications of deployments that are read together. A name that
+    /// no unit has is a problem if everything was read (`all`).
     pub fn apply(&self, sources: &Sources, deployments: &mut [Deployment], all: bool) {
         if self.apps.is_empty() {
             return;
@@ -150,18 +150,18 @@ impl Config {
         }
     }
 
-    /// The URLs that it wants asked of an application.
+    /// The URLs that the file lists for an application.
     pub fn probes(&self, app: &str) -> Vec<String> {
         let mine = self.apps.iter().filter(|entry| entry.named.is(app, None));
         mine.flat_map(|entry| &entry.probes).cloned().collect()
     }
 
-    /// The files that it names, each with its line.
+    /// The files that the applications' entries name, each with its line.
     pub fn files(&self) -> impl Iterator<Item = &(PathBuf, usize)> {
         self.apps.iter().flat_map(|app| &app.lines)
     }
 
-    /// How many entries ended before this day.
+    /// How many entries expired before this day.
     pub fn ended(&self, today: &Day) -> usize {
         let past = |ignore: &&Ignore| ignore.until.as_ref().is_some_and(|until| until < today);
         self.ignores.iter().filter(past).count()

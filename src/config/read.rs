@@ -1,5 +1,5 @@
-//! From TOML to [`Config`]: every value with its position, every fault with its line. No fault
-//! quotes a value: somebody may have written a secret where it does not belong.
+//! Converts TOML to [`Config`]: every value with its position, every fault with its line. No fault
+//! quotes a value, because somebody may have written a secret where it does not belong.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,7 +38,7 @@ struct ConfigReader<'a> {
     file: &'a SourceFile,
     places: Places<'a>,
     errors: Vec<ConfigError>,
-    /// The files of the table that is read, and their lines.
+    /// The files named in the current table, and their lines.
     lines: Vec<(PathBuf, usize)>,
 }
 
@@ -100,7 +100,7 @@ impl ConfigReader<'_> {
         })
     }
 
-    /// Every key is a known one and holds what it should.
+    /// Checks that every key is known and has a value of its kind.
     fn check_keys(&mut self, table: &DeTable<'_>, known: &Table) {
         let place = match known.name {
             "" => String::new(),
@@ -127,7 +127,7 @@ impl ConfigReader<'_> {
         }
     }
 
-    /// The tables under a key, checked. `[app]` in place of `[[app]]` was reported before.
+    /// The tables under a key, checked. `[app]` in place of `[[app]]` was reported already.
     fn tables<'b, 't>(
         &mut self,
         table: &'b DeTable<'t>,
@@ -177,7 +177,7 @@ impl ConfigReader<'_> {
             let mine = rules.iter().filter(|rule| named.includes(rule));
             named_by_each.push(mine.map(|rule| (rule.code, level)).collect::<Vec<_>>());
         }
-        // A table has no order: who names fewer rules means them more.
+        // A table has no order, so the name that matches fewer rules takes precedence.
         named_by_each.sort_by_key(|named| std::cmp::Reverse(named.len()));
         named_by_each.into_iter().flatten().collect()
     }
@@ -234,7 +234,8 @@ impl ConfigReader<'_> {
         Named::new(word, self.places.base, self.places.working)
     }
 
-    /// An application has only one entry: with two, it would not be clear which counts.
+    /// Checks that each application has only one entry: with two, it would not be clear which
+    /// counts.
     fn each_once(&mut self, apps: &[AppConfig]) {
         for (at, app) in apps.iter().enumerate() {
             let before = apps.iter().take(at).find(|other| other.named.is_same(&app.named));
@@ -259,7 +260,7 @@ impl ConfigReader<'_> {
             if begins && letters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
                 names.push((name.to_owned(), range));
             } else {
-                // It may be a value that is there.
+                // The text may contain a value.
                 self.fault(
                     &range,
                     "`required-variables` in [[app]] is a list of names, without \
@@ -361,8 +362,8 @@ impl ConfigReader<'_> {
         })
     }
 
-    /// A path starts from the directory of the file; it is written as from the working directory
-    /// where it is below that.
+    /// Reads a path, which is relative to the directory of the file. The result is relative to the
+    /// working directory if the path is below that.
     fn path(&mut self, table: &DeTable<'_>, key: &str) -> Option<PathBuf> {
         let (path, range) = text(table, key)?;
         self.placed(path, &range, key)
@@ -389,7 +390,7 @@ impl ConfigReader<'_> {
     }
 }
 
-/// What a value should be, where it is not.
+/// What a value must be, if it is something else.
 fn wrong(kind: Kind, value: &DeValue<'_>) -> Option<String> {
     let all = |fits: fn(&DeValue<'_>) -> bool| {
         value.as_array().is_some_and(|array| array.iter().all(|value| fits(value.get_ref())))
@@ -417,7 +418,7 @@ fn texts<'b>(table: &'b DeTable<'_>, key: &str) -> Vec<(&'b str, Range<usize>)> 
     array.into_iter().flatten().filter_map(one).collect()
 }
 
-/// A day and nothing else: no time, and one that the calendar has.
+/// Reads a day: a valid calendar date without a time.
 fn day(value: &DeValue<'_>) -> Option<Day> {
     let moment: toml::value::Datetime = match value {
         DeValue::Datetime(moment) => *moment,

@@ -1,12 +1,12 @@
-//! Where a repository is, so that a finding stays the same wherever the repository was cloned and
-//! whatever its directory is called.
+//! Names files relative to the top of their repository, so that a finding stays the same wherever
+//! the repository was cloned and whatever its directory is called.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::host::tidy;
 
-/// The directory that files are named from. The default names them as they were given.
+/// The directory relative to which files are named. By default, files are named as they were given.
 #[derive(Debug, Clone, Default)]
 pub struct Anchor {
     working: PathBuf,
@@ -14,13 +14,13 @@ pub struct Anchor {
 }
 
 impl Anchor {
-    /// Files below `top` are named from there. Both are absolute; `working` is where the relative
-    /// paths start that were given.
+    /// Names files below `top` relative to it. Both paths are absolute; given relative paths start
+    /// at `working`.
     pub fn new(working: PathBuf, top: PathBuf) -> Self {
         Self { working, top }
     }
 
-    /// The file's name from the top on; as it was given where it is elsewhere.
+    /// The file's name relative to the top; as it was given if the file is elsewhere.
     pub(super) fn name<'p>(&self, path: &'p Path) -> Cow<'p, Path> {
         if self.top.as_os_str().is_empty() {
             return Cow::Borrowed(path);
@@ -31,7 +31,8 @@ impl Anchor {
         }
     }
 
-    /// The same for an application's name, which is its unit's path where several have one name.
+    /// The name of an application, made relative if it is a path: of several units with one name,
+    /// each is named by its path.
     pub(super) fn app<'a>(&self, name: &'a str) -> Cow<'a, str> {
         match name.contains('/') {
             true => Cow::Owned(self.name(Path::new(name)).to_string_lossy().into_owned()),

@@ -1,6 +1,6 @@
 //! Known findings: a file that lists the findings that existed when it was written, so that only
 //! new ones count. A finding is recognised by its fingerprint, which does not change when lines
-//! move; if several findings are alike, as many of them are known as were counted.
+//! move; of several identical findings, as many are known as were counted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,7 +12,7 @@ use crate::facts::Deployment;
 use crate::rule::Severity;
 use crate::source::Sources;
 
-/// The version of the file's form.
+/// The version of the file format.
 const SCHEMA: u32 = 1;
 
 /// The known findings, by fingerprint.
@@ -21,14 +21,14 @@ pub struct Baseline {
     entries: BTreeMap<String, BaselineEntry>,
 }
 
-/// Findings that are alike.
+/// The entry of all identical findings.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BaselineEntry {
     app: Option<String>,
     code: String,
     file: Option<String>,
-    /// A finding that got worse is a new one.
+    /// The severity when the file was written: a finding that got worse is new.
     severity: Severity,
     count: usize,
     fingerprint: String,
@@ -48,7 +48,7 @@ pub(super) struct Sorted {
 }
 
 impl Baseline {
-    /// All of these are known.
+    /// A baseline in which all of these findings are known.
     pub fn of(findings: &[Reported], sources: &Sources, anchor: &Anchor) -> Self {
         let mut entries: BTreeMap<String, BaselineEntry> = BTreeMap::new();
         for Reported { finding, alike, .. } in findings {
@@ -67,7 +67,7 @@ impl Baseline {
         Self { entries }
     }
 
-    /// Reads the file. What is wrong is reported in one line.
+    /// Reads the file. The error is one line.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let file: File = serde_json::from_slice(bytes).map_err(|error| {
             format!("is not a file of known findings (line {})", error.line().max(1))
@@ -77,22 +77,22 @@ impl Baseline {
         }
         let mut entries: BTreeMap<String, BaselineEntry> = BTreeMap::new();
         for entry in file.findings {
-            // Two branches that were merged may both have brought it.
+            // Two merged branches may both contain the entry.
             let known = entries.entry(entry.fingerprint.clone()).or_insert_with(|| entry.clone());
             known.count = known.count.max(entry.count);
         }
         Ok(Self { entries })
     }
 
-    /// The file: by application, code and place, so that a change of it can be read.
+    /// The file's content, ordered by application, code and place, so that its diffs are readable.
     pub fn json(&self) -> Result<String, serde_json::Error> {
         let mut findings: Vec<BaselineEntry> = self.entries.values().cloned().collect();
         findings.sort();
         Ok(serde_json::to_string_pretty(&File { schema: SCHEMA, findings })? + "\n")
     }
 
-    /// Is none of these applications and files among those that were looked at? Then the first of
-    /// them. What names neither could be anybody's.
+    /// If none of the applications and files in the baseline was examined, the name of the first of
+    /// them. An entry that names neither could belong to any repository.
     pub fn foreign(
         &self,
         deployment: &Deployment,
@@ -121,7 +121,7 @@ impl Baseline {
         self.entries.values().map(|entry| entry.count).sum()
     }
 
-    /// Takes the known ones out.
+    /// Separates the known findings from the new ones.
     pub(super) fn sort(&self, findings: Vec<Reported>) -> Sorted {
         let mut left: HashMap<&str, usize> =
             self.entries.iter().map(|(of, entry)| (of.as_str(), entry.count)).collect();
@@ -137,8 +137,8 @@ impl Baseline {
         Sorted { new, known }
     }
 
-    /// Without what is gone: of each entry as many as are found, unless its rule could not judge or
-    /// its application was not looked at.
+    /// The baseline without findings that no longer exist: each entry counts as many as were found,
+    /// unless its rule could not judge or its application was not examined.
     pub(super) fn pruned(
         &self,
         found: &[Reported],

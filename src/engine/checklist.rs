@@ -10,14 +10,14 @@ use crate::rule::{Finding, Item, Rule, Severity, Skip};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Everything that belongs to it was looked at, and nothing is wrong.
+    /// Everything that belongs to the item was examined, and nothing is wrong.
     Pass,
     /// Something is wrong.
     Fail,
     /// Something may go wrong.
     Warn,
-    /// Only a live host can answer it, or part of it could not be looked at; nothing wrong was seen
-    /// in the rest.
+    /// Only a live host can answer the item, or part of it could not be examined; nothing wrong was
+    /// seen in the rest.
     Unknown,
 }
 
@@ -25,7 +25,7 @@ pub enum Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SeenIn {
-    /// Files alone: what only a live host shows was not looked at.
+    /// Files alone: what only a live host shows was not examined.
     Files,
     /// The files of a live host, and the host itself.
     Host,
@@ -34,19 +34,20 @@ pub enum SeenIn {
 /// One item of the checklist.
 #[derive(Debug, Clone)]
 pub struct ChecklistItem {
-    /// Which.
+    /// Which item.
     pub item: Item,
     /// Its status.
     pub status: Status,
-    /// What that rests on; `None` if it is not a pass.
+    /// The basis of a pass; `None` if the item did not pass.
     pub seen: Option<SeenIn>,
-    /// It is unknown for the only reason that no file can answer it.
+    /// Whether it is unknown only because no file can answer it.
     pub needs_host: bool,
     /// The codes of the rules that found something, in order.
     pub findings: Vec<&'static str>,
     /// The codes of the rules that could not judge, in order.
     pub skipped: Vec<&'static str>,
-    /// The codes of findings that somebody accepted: they do not count, and are not repaired.
+    /// The codes of accepted findings: they are not counted, but their faults are not repaired
+    /// either.
     pub accepted: Vec<&'static str>,
     /// Why it is unknown, if the reason is more than a missing host.
     pub why: Option<String>,
@@ -56,13 +57,13 @@ pub struct ChecklistItem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// A reload loses nothing, as far as what was read can show.
+    /// A reload loses nothing, as far as the files and the host that were read can show.
     ZeroDowntime,
     /// A reload may lose something.
     AtRisk,
     /// A reload now loses requests, serves old code or takes the site down.
     WillBreak,
-    /// Too little was read to say.
+    /// Too little was read for a verdict.
     Unknown,
 }
 
@@ -78,26 +79,27 @@ impl Verdict {
     }
 }
 
-/// What concerns one application: its own, and the host's.
+/// The findings and skips that concern one application: its own and the host's.
 pub(super) struct Concern<'a> {
     /// Findings.
     pub findings: Vec<&'a Finding>,
-    /// Skips, by the rule's code. Each rule and each item asks for some of them.
+    /// Skips, by the rule's code; each rule and each item looks up some of them.
     pub skips: FxHashMap<&'static str, Vec<&'a Skip>>,
-    /// What somebody accepted, by item. It is not there any more, and not repaired either.
+    /// The accepted findings, by item. They are no longer reported, but not repaired either.
     pub held: Held,
-    /// Was the host seen alive, and not its files alone?
+    /// Whether a live host was examined, and not its files alone.
     pub living: bool,
 }
 
 impl Concern<'_> {
-    /// The first reason why one of these rules did not judge that more than files does not answer.
+    /// The first reason why one of these rules could not judge, other than that files alone cannot
+    /// answer.
     fn in_the_way(&self, codes: &[&str]) -> Option<String> {
         let mut mine = codes.iter().filter_map(|code| self.skips.get(code)).flatten();
         mine.find(|skip| !skip.reason.kind().needs_more()).map(|skip| skip.reason.to_string())
     }
 
-    /// Did a rule fail to judge for the only reason that more than files has to be asked?
+    /// Whether a rule could not judge only because files alone cannot answer it.
     fn needs_more(&self, code: &str) -> bool {
         let more = |skip: &&Skip| skip.reason.kind().needs_more();
         self.skips.get(code).is_some_and(|mine| mine.iter().all(more))
@@ -115,13 +117,13 @@ pub(super) fn judge(
         .map(|item| {
             let mine = concern.findings.iter().filter(|f| f.decides(item));
             let mut found: Vec<&'static str> = mine.clone().map(|f| f.rule.code).collect();
-            // An error and a warning of one rule are not together.
+            // Errors and warnings of one rule need not be adjacent.
             found.sort_unstable();
             found.dedup();
             let worst = mine.map(|f| f.severity).max();
             let (mut any, mut judged, mut skipped) = (false, false, Vec::new());
             for rule in rules.iter().filter(|rule| rule.item == item) {
-                // A rule that the user left out was not looked at either.
+                // A rule that the user left out was not run either.
                 let asked = selected.contains(rule.code);
                 let silent = asked && !concern.skips.contains_key(rule.code);
                 any |= asked;
@@ -130,8 +132,8 @@ pub(super) fn judge(
                     skipped.push(rule.code);
                 }
             }
-            // What files can answer is answered by files. On a live host the rest could have been
-            // asked here and now, so that without it nothing is passed.
+            // Questions that files can answer are answered by the files. On a live host, the other
+            // rules could have been answered too, so the item does not pass without them.
             let beyond_files = skipped.iter().all(|code| concern.needs_more(code));
             let status = match worst {
                 Some(Severity::Error) => Status::Fail,
@@ -171,7 +173,8 @@ pub(super) fn judge(
         .collect()
 }
 
-/// The verdict follows from the findings; without one, what could not be looked at decides.
+/// The verdict follows from the findings; without findings, it depends on what could not be
+/// examined.
 pub(super) fn verdict(checklist: &[ChecklistItem], concern: &Concern<'_>) -> Verdict {
     let mine = || concern.findings.iter();
     if mine().any(|f| f.severity == Severity::Error && f.rule.impact.breaks_reload()) {
@@ -180,9 +183,9 @@ pub(super) fn verdict(checklist: &[ChecklistItem], concern: &Concern<'_>) -> Ver
     if mine().any(|f| f.severity >= Severity::Warning) {
         return Verdict::AtRisk;
     }
-    // What only a live host shows cannot be answered from files, and what only an option shows was
-    // not asked for: such an item stays unknown in the list, and does not by itself take the
-    // verdict away.
+    // Files cannot answer what only a live host shows, and the user did not request what only an
+    // option shows. Such an item stays unknown in the list, but does not by itself make the verdict
+    // unknown.
     let undecided = checklist.iter().any(|item| {
         item.status == Status::Unknown && item.skipped.iter().any(|code| !concern.needs_more(code))
     });

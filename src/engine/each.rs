@@ -8,9 +8,9 @@ use crate::source::{FileId, Sources, Span};
 
 use super::{Outcome, Settings, conclude, look};
 
-/// What was found in one deployment.
+/// The findings in one deployment.
 pub(super) struct Part {
-    /// Its applications' names.
+    /// The names of its applications.
     pub apps: HashSet<String>,
     /// The files of its nginx.
     files: HashSet<FileId>,
@@ -33,13 +33,13 @@ impl Part {
         self.files.iter().copied().collect()
     }
 
-    /// Does a finding of the host concern these applications?
+    /// Whether a finding of the host concerns these applications.
     pub fn has(&self, finding: &Finding) -> bool {
         let first = finding.labels.first();
         first.is_none_or(|label| self.files.contains(&label.span.file))
     }
 
-    /// Units of one name are distinguished by their files.
+    /// Renames units that share a name, so that their file paths distinguish them.
     fn rename(&mut self, names: &HashMap<String, String>) {
         let rename = |name: &mut String| {
             if let Some(file) = names.get(name) {
@@ -52,7 +52,7 @@ impl Part {
     }
 }
 
-/// Runs `rules` over each of the deployments. `None` if there is none.
+/// Runs `rules` over each of the deployments. `None` if there are no deployments.
 pub fn run_each(
     rules: &[&'static Rule],
     deployments: Vec<Deployment>,
@@ -99,7 +99,7 @@ fn add(deployment: &mut Deployment, other: Deployment) {
     }
 }
 
-/// All findings. An nginx file in front of several deployments was judged with each.
+/// All findings. An nginx file that serves several deployments was judged with each of them.
 pub(super) fn findings(parts: &mut [Part]) -> Vec<Finding> {
     let several = parts.len() > 1;
     let all = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.findings));
@@ -114,7 +114,7 @@ pub(super) fn findings(parts: &mut [Part]) -> Vec<Finding> {
     all.filter(|finding| new(finding)).collect()
 }
 
-/// Takes out the rules that had nothing to judge.
+/// Removes the skips of rules that had nothing to judge, and returns them.
 pub(super) fn take_idle(parts: &mut [Part]) -> Vec<Skip> {
     let mut idle: Vec<Skip> = Vec::new();
     for part in parts {
@@ -128,7 +128,7 @@ pub(super) fn take_idle(parts: &mut [Part]) -> Vec<Skip> {
     idle
 }
 
-/// All skips, each once.
+/// All skips, without duplicates.
 pub(super) fn skips(parts: &[Part]) -> Vec<Skip> {
     let all = parts.iter().flat_map(|part| part.skips.iter().cloned());
     if parts.len() < 2 {

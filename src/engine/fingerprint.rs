@@ -6,8 +6,8 @@ use super::{Anchor, Reported};
 use crate::rule::Finding;
 use crate::source::Sources;
 
-/// Gives every finding its fingerprint: rule, application, file and subject. Equal ones are
-/// distinguished by their order.
+/// Gives every finding its fingerprint, computed from its rule, application, file and subject.
+/// Identical findings are distinguished by their order.
 pub(super) fn stamp(findings: Vec<Finding>, sources: &Sources, anchor: &Anchor) -> Vec<Reported> {
     let mut seen: HashMap<u64, u32> = HashMap::new();
     findings
@@ -20,7 +20,7 @@ pub(super) fn stamp(findings: Vec<Finding>, sources: &Sources, anchor: &Anchor) 
                 let file = sources.file(label.span.file);
                 hash.text(anchor.name(&file.path).as_os_str().as_encoded_bytes());
                 if finding.subject.is_empty() {
-                    // What is hidden from people is hidden here too: a hash of a short secret
+                    // Text that is hidden in output is hidden here too: the hash of a short secret
                     // could be guessed.
                     hash.text(sources.shown(label.span).as_bytes());
                 }
@@ -37,7 +37,7 @@ pub(super) fn stamp(findings: Vec<Finding>, sources: &Sources, anchor: &Anchor) 
         .collect()
 }
 
-/// FNV-1a, 64 bit: stable for ever, unlike the standard library's hashers, and not meant to keep
+/// FNV-1a, 64 bit: stable forever, unlike the standard library's hashers, and not meant to keep
 /// anything secret.
 struct Fnv(u64);
 

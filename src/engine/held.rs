@@ -1,5 +1,5 @@
 //! Findings that somebody accepted, by a comment or in the settings file: they are not reported,
-//! but the checklist item they belong to does not count as passed either.
+//! but their item of the checklist does not count as passed either.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -7,34 +7,34 @@ use std::path::PathBuf;
 use super::{Day, Reported};
 use crate::rule::{Finding, Item, Severity};
 
-/// A finding that is not reported, and who accepted it.
+/// A finding that is not reported, and what accepted it.
 #[derive(Debug, Clone)]
 pub struct Suppressed {
     /// The finding.
     pub reported: Reported,
-    /// Who.
+    /// Where it was accepted.
     pub by: Acceptance,
 }
 
-/// What a comment or an entry says for a finding.
+/// A comment or an entry that accepts a finding.
 #[derive(Debug, Clone)]
 pub struct Acceptance {
-    /// Is it a comment in a checked file? Else an `[[ignore]]` of the settings file.
+    /// Whether it is a comment in a checked file, rather than an `[[ignore]]` in the settings file.
     pub comment: bool,
-    /// The file that it is in.
+    /// The file that contains it.
     pub file: PathBuf,
-    /// The line, from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// Why.
+    /// The reason that it gives.
     pub reason: String,
-    /// The last day on which it counts.
+    /// The last day on which it applies.
     pub until: Option<Day>,
 }
 
 /// The codes of accepted findings that would decide an item of the checklist.
 pub(super) type Held = BTreeMap<Item, BTreeSet<&'static str>>;
 
-/// What accepted findings would have decided.
+/// Groups accepted findings by the items that they would have decided.
 pub(super) fn by_item<'a>(accepted: impl IntoIterator<Item = &'a Finding>) -> Held {
     let mut held = Held::new();
     let accepted = accepted.into_iter();

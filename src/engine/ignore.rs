@@ -1,4 +1,5 @@
-//! `[[ignore]]` in the settings file: findings that are accepted, for a reason and until a day.
+//! `[[ignore]]` in the settings file: findings that are accepted, with a reason and an optional
+//! last day.
 
 use std::path::{Path, PathBuf};
 
@@ -17,34 +18,35 @@ use crate::source::unit::UnitName;
 pub struct Ignore {
     /// The rules that it names.
     pub rules: Selection,
-    /// The same as it was written.
+    /// The names of these rules as written.
     pub rule: String,
-    /// The application; none: all of them, and the host.
+    /// The application; `None` means all applications and the host.
     pub app: Option<Named>,
-    /// The file of the finding's first place; none: any, and findings that are in no file.
+    /// The file of the finding's first place; `None` means any file, and also findings without a
+    /// file.
     pub file: Option<IgnoredFile>,
-    /// Why.
+    /// The reason that it gives.
     pub reason: String,
-    /// The last day on which it counts.
+    /// The last day on which it applies.
     pub until: Option<Day>,
-    /// Where it is: the settings file and the line.
+    /// Its place: the settings file and the line.
     pub place: (PathBuf, usize),
 }
 
-/// A pattern for files, with what it takes to compare it with paths as they are reported.
+/// A pattern for files, with the directories needed to compare it with reported paths.
 #[derive(Debug, Clone)]
 pub struct IgnoredFile {
     /// The pattern.
     pub pattern: GlobMatcher,
     /// The directory of the settings file.
     pub base: PathBuf,
-    /// The working directory: relative paths are reported from it.
+    /// The working directory, relative to which paths are reported.
     pub working: PathBuf,
 }
 
 impl IgnoredFile {
-    /// A relative path starts at the directory of the settings file, wherever the program was
-    /// called.
+    /// Whether the pattern matches a path. A relative pattern starts at the directory of the
+    /// settings file, whatever the working directory is.
     fn names(&self, path: &Path) -> bool {
         let full = tidy(&self.working.join(path));
         match full.strip_prefix(&self.base) {
@@ -55,21 +57,21 @@ impl IgnoredFile {
     }
 }
 
-/// An application as a settings file names it: by its unit's name or, where several units of a
-/// repository have one name, by the unit's path.
+/// An application as a settings file names it: by its unit's name or, if several units of a
+/// repository share a name, by the unit's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// As it was written.
+    /// The word as written.
     pub word: String,
     /// The unit's path, absolute.
     path: Option<PathBuf>,
-    /// Where relative paths start that are reported.
+    /// The directory relative to which paths are reported.
     working: PathBuf,
 }
 
 impl Named {
-    /// From a word; paths start from `base`, those that are reported from `working`. Nothing where
-    /// it can be no unit's name.
+    /// Reads a word. Its path starts at `base`; reported paths start at `working`. `None` if the
+    /// word cannot be a unit's name.
     pub fn new(word: &str, base: &Path, working: &Path) -> Option<Self> {
         let path = word.contains('/').then(|| tidy(&base.join(word)));
         let file = path.as_deref().and_then(Path::file_name);
@@ -80,7 +82,7 @@ impl Named {
         Some(Self { word: word.to_owned(), path, working: working.to_path_buf() })
     }
 
-    /// Does it name this unit, as it is reported and by its file?
+    /// Whether it names this unit, given the unit's reported name and its file.
     pub fn is(&self, name: &str, unit: Option<&Path>) -> bool {
         let reported = name.contains('/').then(|| Path::new(name));
         let file = unit.or(reported);
@@ -93,7 +95,7 @@ impl Named {
         }
     }
 
-    /// Do both name the same?
+    /// Whether both name the same application.
     pub fn is_same(&self, other: &Self) -> bool {
         match (&self.path, &other.path) {
             (None, None) => UnitName::parse(&self.word) == UnitName::parse(&other.word),
@@ -101,7 +103,7 @@ impl Named {
         }
     }
 
-    /// What may have been meant, behind what is said about a name that is nobody's.
+    /// The end of a message about a name of no application: which name may have been meant.
     pub fn meant<'a>(&self, names: impl Iterator<Item = &'a str>) -> String {
         let bare = |name: &'a str| match self.word.ends_with(".service") {
             true => name,
@@ -150,7 +152,8 @@ impl Ignore {
     }
 }
 
-/// Does a user's word name this unit: `myapp`, `myapp.service`; `web@` for all of its instances?
+/// Whether a user's word names this unit: `myapp`, `myapp.service`; `web@` names all of its
+/// instances.
 pub fn is_named(word: &str, unit: &str) -> bool {
     let (Some(word), Some(unit)) = (UnitName::parse(word), UnitName::parse(unit)) else {
         return word == unit;
@@ -158,22 +161,23 @@ pub fn is_named(word: &str, unit: &str) -> bool {
     word == unit || unit.template().is_some_and(|template| word == template)
 }
 
-/// What was examined, to distinguish entries that are not needed from those about which nothing is
-/// known.
+/// What was examined. This distinguishes entries that are not needed from those about which nothing
+/// is known.
 pub(super) struct Looked<'a> {
     /// The rules that ran.
     pub selected: &'a [&'static Rule],
-    /// Those that could not judge.
+    /// The rules that could not judge.
     pub skips: &'a [Skip],
-    /// What they looked at.
+    /// The deployment that was examined.
     pub deployment: &'a Deployment,
     /// The files.
     pub sources: &'a Sources<'a>,
 }
 
 impl Looked<'_> {
-    /// Did all of these rules judge this application, or everything where none is named? Where one
-    /// did not, it cannot be said that what suppresses it is not needed.
+    /// Whether all of these rules judged this application, or everything if no application is
+    /// named. If a rule could not judge, an entry that suppresses its findings cannot be called
+    /// unneeded.
     pub(super) fn judged(
         &self,
         named: impl Fn(&Rule) -> bool,
@@ -193,14 +197,14 @@ impl Looked<'_> {
         mine.peek().is_some() && app.is_none_or(there) && mine.all(|rule| !skipped(rule))
     }
 
-    /// The names of the applications that were looked at.
+    /// The names of the applications that were examined.
     fn names(&self) -> impl Iterator<Item = &str> {
         self.deployment.apps.iter().map(|app| app.name.as_str())
     }
 }
 
-/// Takes out what an entry suppresses. Returns what is left, what was suppressed, and which entries
-/// suppress nothing or no longer count.
+/// Removes the findings that an entry suppresses. Returns the remaining findings, the suppressed
+/// ones, and problems with entries that suppress nothing or have expired.
 pub(super) fn apply(
     findings: Vec<Finding>,
     ignores: &[Ignore],
@@ -264,7 +268,7 @@ pub(super) fn apply(
         if let Some(app) = &ignore.app
             && !looked.names().any(is)
         {
-            // Of what was not looked at, it cannot be said that it is not there.
+            // An application that was not examined cannot be called nonexistent.
             if whole {
                 let (word, meant) = (&app.word, app.meant(looked.names()));
                 problems.push(ignore.problem(format!(

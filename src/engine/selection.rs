@@ -1,4 +1,4 @@
-//! `--select` and `--ignore`: codes, names, areas and globs.
+//! `--select` and `--ignore`: rules by code, name, area or glob.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use globset::{GlobBuilder, GlobMatcher};
 use crate::rule::Rule;
 use crate::source::similar::nearest;
 
-/// Which rules run: all that `select` names (all rules where it is empty) but for those that
-/// `ignore` names.
+/// Which rules run: all that `select` names (all rules if it is empty), except those that `ignore`
+/// names.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     select: Vec<GlobMatcher>,
@@ -20,7 +20,7 @@ pub struct Selection {
 pub struct SelectionError {
     /// The word.
     pub word: String,
-    /// Why not.
+    /// Why it names none.
     pub reason: String,
 }
 
@@ -33,8 +33,8 @@ impl fmt::Display for SelectionError {
 impl std::error::Error for SelectionError {}
 
 impl Selection {
-    /// From the words of the command line. A word that matches none of `rules` is an error: a
-    /// misspelt code must not quietly check nothing.
+    /// Reads the words of the command line. A word that matches none of `rules` is an error: a
+    /// misspelt code must not silently check nothing.
     pub fn new(
         rules: &[&'static Rule],
         select: &[String],
@@ -46,14 +46,14 @@ impl Selection {
         Ok(Self { select: compile(select)?, ignore: compile(ignore)? })
     }
 
-    /// Does this rule run?
+    /// Whether this rule runs.
     pub fn includes(&self, rule: &Rule) -> bool {
         let any = |list: &[GlobMatcher]| list.iter().any(|m| names(m, rule));
         (self.select.is_empty() || any(&self.select)) && !any(&self.ignore)
     }
 }
 
-/// A word as it is in `--select` or in an ignore comment.
+/// Compiles a word of `--select` or of an ignore comment.
 pub(super) fn matcher(rules: &[&'static Rule], word: &str) -> Result<GlobMatcher, SelectionError> {
     let fail = |reason: String| SelectionError { word: word.to_owned(), reason };
     let matcher = GlobBuilder::new(word.trim())
@@ -65,13 +65,14 @@ pub(super) fn matcher(rules: &[&'static Rule], word: &str) -> Result<GlobMatcher
         return Ok(matcher);
     }
     let known = rules.iter().flat_map(|rule| [rule.code, rule.name, rule.area()]);
-    // A code with another digit is another rule's, or nobody's.
+    // A code with another digit is another rule's code, or no rule's.
     let near = nearest(word.trim(), known).filter(|near| word.trim().len() > 4 || near.len() > 4);
     let near = near.map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
     Err(fail(format!("names no rule{near}; `deploy-doctor rules` lists them")))
 }
 
-/// `U101`, `exec-reload-missing`, `U`, `unit`, `unit/exec-reload-missing`, and globs of these.
+/// Whether the matcher names the rule: `U101`, `exec-reload-missing`, `U`, `unit`,
+/// `unit/exec-reload-missing`, and globs of these.
 pub(super) fn names(matcher: &GlobMatcher, rule: &Rule) -> bool {
     matcher.is_match(rule.code)
         || matcher.is_match(rule.name)

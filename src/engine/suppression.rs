@@ -22,13 +22,13 @@ struct Comment {
     line: usize,
     matchers: Vec<globset::GlobMatcher>,
     words: String,
-    /// Why; empty where none is given.
+    /// The reason; empty if none is given.
     reason: String,
     used: bool,
 }
 
-/// Takes out what a comment suppresses. Returns what is left, what was suppressed, and what is
-/// wrong with the comments themselves.
+/// Removes the findings that a comment suppresses. Returns the remaining findings, the suppressed
+/// ones, and what is wrong with the comments themselves.
 pub(super) fn apply(
     findings: Vec<Finding>,
     rules: &[&'static Rule],
@@ -70,7 +70,8 @@ pub(super) fn apply(
     (kept, held, problems)
 }
 
-/// The deployment's files, the application's own code that was read, and where findings point.
+/// The deployment's files, those of the application's own code that were read, and the files to
+/// which findings point.
 fn files(findings: &[Finding], looked: &Looked<'_>) -> BTreeSet<FileId> {
     let mut files: BTreeSet<FileId> = looked.deployment.files.iter().copied().collect();
     let first = |finding: &Finding| finding.labels.first().map(|label| label.span.file);
@@ -81,7 +82,7 @@ fn files(findings: &[Finding], looked: &Looked<'_>) -> BTreeSet<FileId> {
     files
 }
 
-/// Python that is not installed: what a library says in its comments is nobody's concern.
+/// Whether the code belongs to the application: comments in an installed library suppress nothing.
 fn is_own_code(path: &Path) -> bool {
     let installed = |part: &OsStr| part == "site-packages" || part == "dist-packages";
     path.extension().is_some_and(|extension| extension == "py")
@@ -93,7 +94,7 @@ fn names(comment: &Comment, rule: &Rule) -> bool {
     comment.matchers.iter().any(|matcher| selection::names(matcher, rule))
 }
 
-/// The first comment that does; all that do are of use.
+/// The first comment that suppresses the finding. All comments that would do so are marked as used.
 fn held_back(finding: &Finding, comments: &mut [Comment], sources: &Sources) -> Option<Acceptance> {
     let label = finding.labels.first()?;
     let line = sources.file(label.span.file).position(label.span.start).line;
@@ -115,7 +116,7 @@ fn held_back(finding: &Finding, comments: &mut [Comment], sources: &Sources) -> 
     held
 }
 
-/// Comments that look like one that holds a finding back, and are none.
+/// Reports comments that look as if they suppress a finding but do not.
 fn near_misses(file: &SourceFile, problems: &mut Vec<Problem>) {
     let ends = [b"octor".as_slice(), b"OCTOR"];
     let ends = ends.into_iter().flat_map(|end| memchr::memmem::find_iter(&file.bytes, end));
@@ -142,7 +143,7 @@ fn near_misses(file: &SourceFile, problems: &mut Vec<Problem>) {
         let word = String::from_utf8_lossy(&rest[..letters]);
         let behind = rest[letters..].trim_ascii_start();
         let is_meant = nearest_within(&word, 2, ["ignore"].into_iter()).is_some();
-        // Without the colon it may be any sentence with the program's name in it.
+        // Without the colon, it may be any sentence that contains the program's name.
         if !is_meant || !(colon || behind.starts_with(b"[")) {
             continue;
         }

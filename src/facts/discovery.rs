@@ -34,6 +34,8 @@ pub struct Candidate {
 pub struct Found {
     /// The applications.
     pub candidates: Vec<Candidate>,
+    /// Services that are masked, and where.
+    pub masked: Vec<(String, std::path::PathBuf)>,
     /// `nginx.service`, where there is one.
     pub nginx_unit: Option<Unit>,
 }
@@ -182,7 +184,8 @@ fn on_machine(
 ) -> Found {
     let paths = UnitPaths::scan(sources);
     problems.extend(paths.problems.iter().map(Problem::unreadable));
-    let mut units = paths.list_units().units;
+    let listing = paths.list_units();
+    let mut units = listing.units;
     if matches!(request.scope, Scope::Live) {
         units.extend(running_instances(sources));
         units.sort();
@@ -193,6 +196,13 @@ fn on_machine(
         && let Ok(unit) = paths.load(sources, &name)
     {
         found.nginx_unit = Some(unit);
+    }
+    for name in listing.masked.iter().filter(|name| name.kind() == UnitKind::Service) {
+        if let Ok(unit) = paths.load(sources, name)
+            && unit.masked
+        {
+            found.masked.push((name.to_string(), unit.path));
+        }
     }
     let mut sockets: Vec<Unit> = units
         .iter()
@@ -220,7 +230,19 @@ fn on_machine(
                 continue;
             }
         };
-        if unit.masked && request.apps.is_empty() {
+        if unit.masked {
+            let known = |(masked, _): &(String, _)| *masked == name.to_string();
+            if !found.masked.iter().any(known) {
+                found.masked.push((name.to_string(), unit.path.clone()));
+            }
+            if !request.apps.is_empty() {
+                problems.push(Problem::new(
+                    &unit.path,
+                    format!(
+                        "{name} is masked: systemd does not start it, and nothing in it was checked"
+                    ),
+                ));
+            }
             continue;
         }
         let unreadable: Vec<Problem> = unit
@@ -264,14 +286,15 @@ fn on_machine(
         taken.add_others(sources, machine, &paths, &units);
     }
     taken.tell(&mut found);
-    if found.candidates.is_empty() && request.apps.is_empty() {
-        problems.push(Problem::new(
-            "",
-            "no unit that runs gunicorn was found: name one, or check that this is the right host \
-             or tree",
-        ));
-    }
     found
+}
+
+/// That nothing was found in which gunicorn runs.
+pub fn nothing_found() -> Problem {
+    Problem::new(
+        "",
+        "no unit that runs gunicorn was found: name one, or check that this is the right host or tree",
+    )
 }
 
 /// The directories of /run that each unit takes away when it stops.

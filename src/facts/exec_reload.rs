@@ -1,6 +1,8 @@
 //! The effect of `ExecReload=` on gunicorn: an interpreter for the commands that people write
 //! there: `kill`, `pkill`, `systemctl` and the shell text around them.
 
+use std::path::PathBuf;
+
 use super::App;
 use super::gunicorn::shell::{Reader, ShellValue};
 use super::shell::{base_name, script};
@@ -21,6 +23,8 @@ pub enum Effect {
     Harms(Harm),
     /// It signals the process of a pid file, which hits the master if the file is right.
     ByPidFile {
+        /// The file, where it is named by its whole path.
+        file: Option<PathBuf>,
         /// Is it the signal of a hand-over?
         hands_over: bool,
     },
@@ -77,7 +81,9 @@ pub enum Sought {
 /// Does `ExecReload=` start a second master (USR2), which imports the code again?
 pub fn hands_over(app: &App) -> bool {
     app.service.exec_reload.iter().flat_map(|command| effects(app, &command.line)).any(
-        |(effect, _)| matches!(effect, Effect::HandsOver | Effect::ByPidFile { hands_over: true }),
+        |(effect, _)| {
+            matches!(effect, Effect::HandsOver | Effect::ByPidFile { hands_over: true, .. })
+        },
     )
 }
 
@@ -301,8 +307,8 @@ fn kill(words: &[Argument]) -> Effect {
             Effect::Harms(Harm::LookedUp)
         }
         text if text.starts_with("$(") => match by_signal(name) {
-            Effect::Reloads => Effect::ByPidFile { hands_over: false },
-            Effect::HandsOver => Effect::ByPidFile { hands_over: true },
+            Effect::Reloads => Effect::ByPidFile { file: printed(text), hands_over: false },
+            Effect::HandsOver => Effect::ByPidFile { file: printed(text), hands_over: true },
             // Celery has a pid file, too.
             _ if !text.contains("gunicorn") => {
                 Effect::Unknown("it is not known whose process the pid file names".to_owned())
@@ -314,6 +320,18 @@ fn kill(words: &[Argument]) -> Effect {
             None => Effect::Harms(Harm::OtherTarget(target.text.clone())),
         },
     }
+}
+
+/// The file of `$(cat FILE)` and `$(< FILE)`.
+fn printed(text: &str) -> Option<PathBuf> {
+    let inside = text.strip_prefix("$(")?.strip_suffix(')')?;
+    let inside = inside.replacen('<', " < ", 1);
+    let words: Vec<&str> = inside.split_whitespace().collect();
+    let [program, path] = words.as_slice() else { return None };
+    let path = path.trim_matches(['"', '\'']);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
+    let prints = matches!(base_name(program), "cat" | "<" | "head");
+    (prints && path.starts_with('/') && path.chars().all(plain)).then(|| path.into())
 }
 
 fn by_signal(name: &str) -> Effect {

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::App;
+use super::shell::quoted;
 use crate::source::gunicorn::SettingValue;
 use crate::source::unit::{UnitFile, known};
 
@@ -91,7 +92,8 @@ impl Step {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words.join(" "))
+        let words: Vec<String> = self.words.iter().map(|word| quoted(word)).collect();
+        f.write_str(&words.join(" "))
     }
 }
 
@@ -100,7 +102,8 @@ impl fmt::Display for Step {
 pub struct Follow {
     units: bool,
     services: Vec<(String, FollowUp, BTreeSet<String>)>,
-    nginx: bool,
+    /// The words behind `nginx -t`.
+    nginx: Option<Vec<String>>,
 }
 
 impl Follow {
@@ -110,8 +113,8 @@ impl Follow {
     }
 
     /// A file of nginx changes.
-    pub fn nginx(&mut self) {
-        self.nginx = true;
+    pub fn nginx(&mut self, options: &[String]) {
+        self.nginx = Some(options.to_vec());
     }
 
     /// Takes a change in: of the application as it `was`, which then `is` another.
@@ -167,8 +170,10 @@ impl Follow {
         for (service, need, sockets) in &self.services {
             for_service(service, *need, sockets, &mut steps);
         }
-        if self.nginx {
-            steps.push(Step::new(&["nginx", "-t"], "nginx accepts its configuration"));
+        if let Some(options) = &self.nginx {
+            let mut test = vec!["nginx", "-t"];
+            test.extend(options.iter().map(String::as_str));
+            steps.push(Step::new(&test, "nginx accepts its configuration"));
             let reload = ["systemctl", "reload-or-restart", "nginx.service"];
             steps.push(Step::new(&reload, "nginx reads its configuration"));
         }

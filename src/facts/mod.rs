@@ -11,6 +11,7 @@ pub mod executable;
 pub mod follow;
 pub mod front;
 pub mod gunicorn;
+pub mod heartbeats;
 pub mod journal;
 mod json;
 pub mod known;
@@ -21,6 +22,7 @@ pub mod mended;
 pub mod names;
 pub mod nginx;
 pub mod path;
+pub mod pid_file;
 pub mod place;
 pub mod preflight;
 pub mod probe;
@@ -52,6 +54,7 @@ pub use endpoint::{Bound, Endpoint, TcpHost};
 pub use environment::Environment;
 pub use error_log::ErrorLog;
 pub use front::Passing;
+pub use heartbeats::Heartbeats;
 pub use journal::Journal;
 pub use json::{document, json};
 pub use known::{Known, Origin, Whose};
@@ -59,6 +62,7 @@ pub use machine::Machine;
 pub use names::HostNames;
 pub use nginx::Nginx;
 pub use path::RequestPath;
+pub use pid_file::PidFile;
 pub use place::{Identity, Place, State, Want};
 pub use preflight::Preflight;
 pub use probe::Probe;
@@ -215,6 +219,10 @@ pub struct App {
     pub processes: Known<Processes>,
     /// The sockets that listen, where the host lives.
     pub sockets: Known<Sockets>,
+    /// The pid files that `ExecReload=` reads, where gunicorn runs.
+    pub pid_files: Vec<PidFile>,
+    /// Where the master makes its workers' heartbeat files, where gunicorn runs.
+    pub heartbeats: Known<Heartbeats>,
     /// How systemd says that the unit is, where the host lives.
     pub state: Known<UnitState>,
     /// The same for each of its `.socket` units, in the order of [`Service::sockets`].
@@ -259,6 +267,17 @@ impl App {
     }
 }
 
+/// A masked unit in which gunicorn still runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Masked {
+    /// The unit's name.
+    pub unit: String,
+    /// What masks it.
+    pub path: PathBuf,
+    /// gunicorn's master.
+    pub master: u32,
+}
+
 /// A host and its applications.
 #[derive(Debug)]
 pub struct Deployment {
@@ -272,6 +291,8 @@ pub struct Deployment {
     pub probes: Known<Vec<Probe>>,
     /// How much room is left where it is needed, where the host lives.
     pub rooms: Known<Vec<room::Needed>>,
+    /// The masked units in which gunicorn runs.
+    pub masked: Vec<Masked>,
     /// What could not be read or understood.
     pub problems: Vec<Problem>,
     /// The files in which an ignore comment counts: units, nginx, environment files.
@@ -286,8 +307,15 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     let mut problems = Vec::new();
     let machine = Rc::new(Machine::read(sources, whole, &mut problems));
     let found = discovery::find(sources, &machine, request, &mut problems);
+    let nothing = whole && found.candidates.is_empty() && request.apps.is_empty();
+    let wanted = !found.candidates.is_empty() || !found.masked.is_empty();
+    let table = match whole && wanted {
+        true => processes::Table::read(sources),
+        false => Err(Why::not_live()),
+    };
+    let nginx_unit = found.nginx_unit.as_ref();
     let mut nginx =
-        Nginx::read(sources, &machine, request, found.nginx_unit.as_ref(), &mut problems);
+        Nginx::read(sources, &machine, request, nginx_unit, table.as_ref().ok(), &mut problems);
     let mut read = Vec::with_capacity(found.candidates.len());
     for candidate in found.candidates {
         let given = given.of_unit(&candidate.service.unit.path);
@@ -334,7 +362,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     nginx.test = nginx_test(sources, &nginx, request);
     let states = States::read(sources, request, read.iter().flat_map(|(one, _, _)| names(one)));
     let v6_only = sockets::v6_only(read.iter().map(|(_, gunicorn, _)| &gunicorn.bounds));
-    let living = Living::read(sources, whole && !read.is_empty(), &v6_only);
+    let living = Living::read(sources, table, &v6_only);
     nginx.running = match (&living.table, nginx.model.get()) {
         (Ok(table), Ok(model)) => nginx::running::read(sources, table, model),
         (Err(why), _) => Known::Unknown(why.clone()),
@@ -353,7 +381,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         .flat_map(|routes| sockets::without_master(&living.listeners, routes))
         .collect();
     let holders = Rc::new(living.holders(&contested));
-    let apps: Vec<App> = read
+    let mut apps: Vec<App> = read
         .into_iter()
         .zip(routes)
         .map(|((candidate, gunicorn, release), routes)| {
@@ -387,6 +415,8 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
                 release,
                 routes,
                 processes,
+                pid_files: Vec::new(),
+                heartbeats: Known::Unknown(Why::not_live()),
                 sockets,
                 state,
                 socket_states,
@@ -397,10 +427,41 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
             }
         })
         .collect();
+    if let Ok(table) = &living.table {
+        for app in &mut apps {
+            app.pid_files = pid_file::read(sources, table, app);
+            app.heartbeats = heartbeats::read(sources, table, app);
+        }
+    }
+    let masked = masked(&living.gunicorns, found.masked, request);
+    if nothing && masked.is_empty() {
+        problems.push(discovery::nothing_found());
+    }
     let files = ignorable(&apps, &nginx);
     let probes = Known::Unknown(Why::no_probe());
     let rooms = room::read(sources, &apps, &nginx);
-    Deployment { machine, nginx, apps, probes, rooms, problems, files }
+    Deployment { machine, nginx, apps, probes, rooms, masked, problems, files }
+}
+
+/// In which masked units does gunicorn run? Of those that were asked for, if any were.
+fn masked(
+    gunicorns: &processes::Gunicorns,
+    units: Vec<(String, PathBuf)>,
+    request: &Request,
+) -> Vec<Masked> {
+    let asked = |unit: &str| {
+        let named = |app: &String| app == unit || unit.strip_suffix(".service") == Some(app);
+        request.apps.is_empty() || request.apps.iter().any(named)
+    };
+    let masters = &gunicorns.masters;
+    let running = units.into_iter().filter(|(unit, _)| asked(unit)).filter_map(|(unit, path)| {
+        let inside = |master: &&Rc<processes::Master>| {
+            matches!(master.process.unit.ok(), Some(Some(name)) if *name == unit)
+        };
+        let master = masters.iter().find(inside)?.process.pid;
+        Some(Masked { unit, path, master })
+    });
+    running.collect()
 }
 
 /// The units whose state counts: the service itself, then its `.socket` units.
@@ -416,8 +477,11 @@ fn nginx_test(
     request: &Request,
 ) -> Known<crate::source::nginx_test::Verdict> {
     use crate::source::nginx_test;
-    let answer = nginx.model.get().and_then(|_| {
-        let output = state::run(sources, request, &nginx_test::command())?;
+    // What somebody starts nginx with is tested even where it cannot be read.
+    let model = nginx.model.get().map(|_| ());
+    let known = if nginx.started.options.is_empty() { model } else { Ok(()) };
+    let answer = known.and_then(|()| {
+        let output = state::run(sources, request, &nginx_test::command(&nginx.started.options))?;
         nginx_test::parse(&output).ok_or_else(|| state::refused("nginx -t", &output))
     });
     match answer {
@@ -452,11 +516,11 @@ struct Living<'h> {
 }
 
 impl<'h> Living<'h> {
-    fn read(sources: &Sources<'h>, wanted: bool, v6_only: &HashSet<u16>) -> Self {
-        let table = match wanted {
-            true => processes::Table::read(sources),
-            false => Err(Why::not_live()),
-        };
+    fn read(
+        sources: &Sources<'h>,
+        table: Result<processes::Table<'h>, Why>,
+        v6_only: &HashSet<u16>,
+    ) -> Self {
         let gunicorns = table.as_ref().map(processes::gunicorns).unwrap_or_default();
         let listeners = match &table {
             Ok(table) => sockets::listeners(sources, table, &gunicorns, v6_only),

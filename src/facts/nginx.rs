@@ -9,6 +9,7 @@ pub(super) mod dormant;
 pub mod logs;
 mod passwords;
 pub(super) mod running;
+pub mod started;
 mod time;
 pub mod unreached;
 
@@ -21,9 +22,11 @@ pub use dormant::DormantPeer;
 pub use logs::UnopenedLog;
 pub use passwords::PasswordFile;
 pub use running::{ChangedFile, Running};
+pub use started::Invocation;
 
 use super::endpoint::{Endpoint, TcpHost};
 use super::place::{Identity, Place, tidy};
+use super::processes::Table;
 use super::{Given, Known, Machine, Origin, Problem, Request, Scope, Whose, Why};
 use crate::host::{Command, HostErrorKind, Program};
 use crate::source::nginx::{self, NotRead, NotReadReason};
@@ -42,6 +45,8 @@ pub use crate::source::nginx_test::Verdict;
 /// nginx on the host.
 #[derive(Debug)]
 pub struct Nginx {
+    /// How it is started.
+    pub started: Invocation,
     /// The configuration and what it means; unknown where there is none or none was given.
     pub model: Known<Model>,
     /// The version that is installed.
@@ -141,14 +146,22 @@ impl Nginx {
         machine: &Machine,
         request: &Request,
         unit: Option<&Unit>,
+        table: Option<&Table<'_>>,
         problems: &mut Vec<Problem>,
     ) -> Self {
         let version = version(sources, &request.scope);
+        let started = match &request.scope {
+            Scope::Files(_) => Invocation::usual(),
+            Scope::Live | Scope::Root => started::read(sources, machine, unit, table),
+        };
         let model = match &request.scope {
             Scope::Files(given) => given_model(sources, given, problems),
-            Scope::Live | Scope::Root => installed_model(sources, version.ok().copied(), problems),
+            Scope::Live | Scope::Root => {
+                installed_model(sources, &started, version.ok().copied(), problems)
+            }
         };
         let mut read = Self {
+            started,
             model,
             version,
             user: Known::Unknown(Why::not_read("nginx's configuration was not read")),
@@ -200,6 +213,23 @@ impl Nginx {
             read.incomplete.get_or_insert(why.clone());
         }
         read.user = user(machine, model);
+        if let Some(directives) = &read.started.directives {
+            let given = started::model_of(sources, directives);
+            if given.user.is_some() {
+                read.user = match user(machine, &given).take() {
+                    Ok((user, _)) => Known::Observed(user, "nginx's -g"),
+                    Err(why) => Known::Unknown(why),
+                };
+            }
+            let blocks = |line: DirectiveRef<'_>| {
+                matches!(line.name().as_ref(), b"include" | b"http" | b"stream")
+            };
+            if given.config.roots().any(blocks) {
+                let why = Why::not_read("what -g adds to nginx's configuration was not read");
+                read.cut_short.get_or_insert(why.clone());
+                read.incomplete.get_or_insert(why);
+            }
+        }
         read.destinations = destinations(model);
         read.statics = statics(sources, machine, model);
         read.certificates = certificates::read(sources, machine, model);
@@ -315,17 +345,27 @@ fn version(sources: &Sources, scope: &Scope) -> Known<Version> {
 
 fn installed_model(
     sources: &Sources,
+    started: &Invocation,
     version: Option<Version>,
     problems: &mut Vec<Problem>,
 ) -> Known<Model> {
-    let path = Path::new("/etc/nginx/nginx.conf");
-    match nginx::load(sources, path, Path::new("/etc/nginx")) {
+    let path = match started.file.get() {
+        Ok(path) => path,
+        Err(why) => return Known::Unknown(why),
+    };
+    // What an include says counts from the directory of the first file.
+    match nginx::load(sources, path, path.parent().unwrap_or(Path::new("/"))) {
         Ok(mut config) => {
             config.version = version;
             Known::Value(Model::new(config), Origin::Path(path.into()))
         }
         Err(error) if error.kind == HostErrorKind::NotFound => {
-            Known::Unknown(Why::not_there("there is no /etc/nginx/nginx.conf"))
+            let missing = format!("there is no {}", path.display());
+            Known::Unknown(match started.options.is_empty() {
+                true => Why::not_there(missing),
+                // Somebody asks for it.
+                false => Why::not_read(missing),
+            })
         }
         Err(error) => {
             problems.push(Problem::unreadable(&error));

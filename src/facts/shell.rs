@@ -26,3 +26,12 @@ pub fn script(command: &ExecCommand) -> Option<&Word> {
     })?;
     rest.get(option + 1).copied()
 }
+
+/// A word as it is typed in a shell.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}

@@ -1,5 +1,5 @@
 //! The commands that make a plan's changes take effect; `facts::follow` knows which change needs
-//! which.
+//! which command.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,20 +14,30 @@ use crate::source::gunicorn::SettingValue;
 use crate::source::unit::{UnitFile, syntax};
 use crate::source::{FileId, SourceFile};
 
-/// How long a restart may take: a stop and a start at systemd's default limits.
+/// How long a restart may take: a stop and a start, with systemd's default limits.
 const LIMIT: Duration = Duration::from_secs(200);
 
-/// One step after the files were written.
+/// A command to run after the files were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
     /// The command.
     pub command: Command,
-    /// Why it is needed, in a few words.
+    /// Why the command is needed, in a few words.
     pub why: &'static str,
 }
 
-/// The steps that must follow, in order. The deployment is what was read before the changes, and
-/// with them; `owners` are those of the second.
+/// A service that a change reaches although it was not named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// The unit's name.
+    pub name: String,
+    /// What must follow for it; nothing where `daemon-reload` alone is enough, or where it does not
+    /// run.
+    pub actions: Vec<Action>,
+}
+
+/// The commands that must follow, in order. The deployment is given as read before the changes and
+/// with them; `owners` belong to the latter.
 pub fn after(
     changes: &[Change],
     [before, after]: [&Deployment; 2],
@@ -46,10 +56,21 @@ pub fn after(
             follow.unit();
         }
         if change.before.bytes() != change.after.bytes() && owners.is_nginx(&change.path) {
-            follow.nginx();
+            follow.nginx(&after.nginx.started.options);
         }
     }
     follow.steps().into_iter().filter_map(action).collect()
+}
+
+/// The steps that must follow for one application alone, without those of the host.
+pub fn after_for(changes: &[Change], was: &App, is: &App, owners: &Owners) -> Vec<Action> {
+    let mut follow = Follow::default();
+    for change in changes {
+        touch(&mut follow, change, was, is, owners);
+    }
+    let of_host =
+        |action: &Action| action.command.arguments.iter().any(|word| word == "daemon-reload");
+    follow.steps().into_iter().filter_map(action).filter(|action| !of_host(action)).collect()
 }
 
 fn action(step: Step) -> Option<Action> {
@@ -62,7 +83,7 @@ fn action(step: Step) -> Option<Action> {
     Some(Action { command, why: step.why })
 }
 
-/// What one path's change touches of one application.
+/// Records which parts of an application the change of one path affects.
 fn touch(follow: &mut Follow, change: &Change, was: &App, is: &App, owners: &Owners) {
     let path = change.path.as_path();
     let units = owners.units(path);
@@ -81,7 +102,7 @@ fn touch(follow: &mut Follow, change: &Change, was: &App, is: &App, owners: &Own
         follow.touch(was, is, Touched::Start);
     }
     if owners.at_reload(path).contains(&is.name) {
-        // Whatever changes in the file is read again; some of it needs more than that.
+        // Every change of this file requires reading it again; some settings need more than that.
         follow.touch(was, is, Touched::Gunicorn(""));
         let before: HashMap<_, _> = was.gunicorn.settings.all().collect();
         let now = is.gunicorn.settings.all();
@@ -91,7 +112,7 @@ fn touch(follow: &mut Follow, change: &Change, was: &App, is: &App, owners: &Own
     }
 }
 
-/// Do both come to one value, wherever it is?
+/// Whether both settings have the same value, wherever it is set.
 fn same(before: Option<&&Known<SettingValue>>, now: &Known<SettingValue>) -> bool {
     before.is_some_and(|before| before.ok() == now.ok())
 }
@@ -101,7 +122,7 @@ fn parsed(content: &Content) -> UnitFile {
     syntax::parse(Arc::new(SourceFile::new(FileId(0), "unit", bytes)))
 }
 
-/// Runs a step. The error says what the program said.
+/// Runs a command. The error contains the command's own message.
 pub fn run(host: &dyn Host, action: &Action) -> Result<(), String> {
     let output = host.run(&action.command).map_err(|error| error.to_string())?;
     if output.status == Some(0) {

@@ -1,13 +1,14 @@
 //! A fix as changes on disk: for each path, the content when it was read and the content
-//! afterwards. The plan makes these, the transaction writes them, and the history keeps them so
-//! that they can be undone.
+//! afterwards. The plan creates the changes, the transaction writes them, and the history keeps
+//! them so that they can be undone.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::host::{FileKind, Host, HostError, Metadata, Outcome, READ_LIMIT};
 
-/// What is there, or is to be, at one path. Its bytes may be secret, so `Debug` tells their number.
+/// The present or new content of one path. Its bytes may be secret, so `Debug` shows only their
+/// number.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Content {
     /// Nothing.
@@ -23,7 +24,7 @@ pub enum Content {
         /// The owning group's number.
         gid: u32,
     },
-    /// A directory; what is in it is not part of this.
+    /// A directory; its entries are not part of this.
     Directory {
         /// Its permission bits.
         mode: u32,
@@ -34,13 +35,13 @@ pub enum Content {
     },
     /// A symbolic link.
     Link {
-        /// What it says, as written.
+        /// The target, as written.
         target: PathBuf,
     },
 }
 
 impl Content {
-    /// What has this metadata and, where it is a file, these bytes.
+    /// The content with this metadata and, for a file, these bytes.
     pub fn new(metadata: Metadata, bytes: Vec<u8>) -> Self {
         let Metadata { mode, uid, gid, .. } = metadata;
         match metadata.kind {
@@ -49,7 +50,7 @@ impl Content {
         }
     }
 
-    /// What is at a path now, where links were followed.
+    /// The present content of a path, with links followed.
     pub fn read(host: &dyn Host, path: &Path) -> Result<Self, HostError> {
         match host.look(path).outcome {
             Outcome::Missing { .. } => Ok(Self::Absent),
@@ -64,7 +65,7 @@ impl Content {
         }
     }
 
-    /// A file's bytes.
+    /// The bytes, if it is a file.
     pub fn bytes(&self) -> Option<&[u8]> {
         match self {
             Self::File { bytes, .. } => Some(bytes),
@@ -83,16 +84,18 @@ impl Content {
 
 /// The change of one path.
 ///
-/// The path is absolute, as the deployment sees it (under `--root DIR` without DIR), and free of
-/// links: where a file was reached through a link, this names the link's target, so that the link
-/// stays. For files given on the command line it is as the user wrote it, with links resolved.
+/// The path is absolute, as the deployment sees it (under `--root DIR` without DIR), with links
+/// resolved: if a file was reached through a link, this is the link's target, so that the link
+/// stays. For files given on the command line, the path is as the user wrote it, with links
+/// resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Where.
+    /// The path.
     pub path: PathBuf,
-    /// What was there when it was read. Anything else found at the writing refuses the whole.
+    /// The content when it was read. If anything else is found when writing, all changes are
+    /// refused.
     pub before: Content,
-    /// What must be there.
+    /// The new content.
     pub after: Content,
 }
 

@@ -1,5 +1,5 @@
-//! A plan as a unified diff. What is hidden from people (values of environment variables) is
-//! hidden here too, so a diff of an environment file is for reading, not for `patch`.
+//! A plan as a unified diff. What is hidden in output (values of environment variables) is hidden
+//! here too, so a diff of an environment file is for reading, not for `patch`.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -11,18 +11,19 @@ use super::owners::Owners;
 use super::{Change, Content};
 use crate::source::{FileId, Sources, Span, show};
 
-/// How many lines around a change of a unit or of nginx are shown. Of other files (environment,
-/// gunicorn's configuration, a script) none is: nobody knows what else they hold.
+/// How many lines are shown around a change of a unit or an nginx file. No such lines are shown of
+/// other files (environment, gunicorn's configuration, a script), because nobody knows what they
+/// contain.
 const CONTEXT: usize = 3;
 
-/// The files of one reading, by their paths free of links.
+/// The files of one reading, by their paths with links resolved.
 pub struct Reading<'a, 'h> {
     sources: &'a Sources<'h>,
     files: HashMap<PathBuf, Vec<FileId>>,
 }
 
 impl<'a, 'h> Reading<'a, 'h> {
-    /// All files that were read, so that what was hidden while they were read stays hidden.
+    /// All files that were read, so that what was marked as secret while reading stays hidden.
     pub fn new(sources: &'a Sources<'h>) -> Self {
         let mut files: HashMap<PathBuf, Vec<FileId>> = HashMap::new();
         for file in sources.files() {
@@ -31,9 +32,11 @@ impl<'a, 'h> Reading<'a, 'h> {
         Self { sources, files }
     }
 
-    /// A file's lines as they may be shown. Of one that was not read nothing is.
+    /// A file's lines in a form that may be shown. Every line of a file that was not read is
+    /// masked.
     fn lines(&self, path: &Path, bytes: &[u8]) -> Vec<String> {
-        // One file may have been read by two names, and its secrets be known by one of them.
+        // A file may have been read under two names, and its secrets may be known under only one of
+        // them.
         let files = self.files.get(path).into_iter().flatten().map(|id| self.sources.file(*id));
         let files: Vec<_> = files.filter(|file| file.bytes == bytes).collect();
         let Some(file) = files.first() else {
@@ -54,7 +57,7 @@ impl<'a, 'h> Reading<'a, 'h> {
     }
 }
 
-/// One path's change as text, in the form that `diff -u` and git use.
+/// The change of one path as text, in the format of `diff -u` and git.
 pub fn unified(change: &Change, before: &Reading, after: &Reading, context: usize) -> String {
     let mut out = String::new();
     let shown = super::shown_path(&change.path);
@@ -112,12 +115,13 @@ fn write_hunk(hunk: &[DiffOp], lines: [&[&[u8]]; 2], shown: &[Vec<String>; 2], o
     }
 }
 
-/// The lines with their ends.
+/// The lines with their line endings.
 pub(super) fn lines(bytes: &[u8]) -> Vec<&[u8]> {
     bytes.split_inclusive(|b| *b == b'\n').collect()
 }
 
-/// All changes as text. The facts were read from both, so that secrets are known for what they are.
+/// All changes as text. The facts were read from both states, so that the secrets in both are
+/// known.
 pub fn text(changes: &[Change], before: &Sources, after: &Sources, owners: &Owners) -> String {
     let (before, after) = (Reading::new(before), Reading::new(after));
     let context = |change: &Change| {

@@ -1,4 +1,4 @@
-//! The state of a plan: which paths are changed so far, and to what.
+//! The state of a plan: which paths are changed so far, and how.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use super::{Change, Content, Placement, resolve};
 use crate::host::overlay::Entry;
 use crate::host::{FileKind, Host, Metadata, Outcome, OverlayHost, READ_LIMIT};
 
-/// The changes so far, over a host.
+/// The changes so far, on top of a host.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Draft {
     entries: BTreeMap<PathBuf, Entry>,
 }
 
 impl Draft {
-    /// The host as it would be.
+    /// The host as it would be with the changes.
     pub fn overlay<'h>(&self, base: &'h dyn Host) -> OverlayHost<'h> {
         let mut overlay = OverlayHost::new(base);
         for (path, entry) in &self.entries {
@@ -27,7 +27,7 @@ impl Draft {
         overlay
     }
 
-    /// The same with more steps made.
+    /// The draft with additional steps.
     pub fn with(
         &self,
         overlay: &OverlayHost,
@@ -76,8 +76,8 @@ impl Draft {
             match self.drop_in(overlay, &entry, &after, placing) {
                 Ok(()) => return Ok(()),
                 Err(why) if resolve::is_packaged(path) => return Err(why),
-                // What no drop-in can say is said in the file itself, where it is the operator's
-                // own.
+                // What no drop-in can express is changed in the file itself, if it is the
+                // operator's own.
                 Err(_) => {}
             }
         }
@@ -85,7 +85,7 @@ impl Draft {
         Ok(())
     }
 
-    /// An entry with other bytes.
+    /// Records an entry with new bytes.
     fn put(&mut self, path: PathBuf, mut entry: Entry, bytes: Vec<u8>) {
         entry.metadata.size = bytes.len() as u64;
         entry.bytes = bytes.into();
@@ -131,8 +131,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Something new belongs to whom the directory around it belongs; where that was not given to
-    /// be read, to whom the unit's file belongs.
+    /// A new entry belongs to the owner of the directory around it, or, if that directory was not
+    /// given to be read, to the owner of the unit's file.
     fn new_entry(
         &self,
         overlay: &OverlayHost,
@@ -160,7 +160,7 @@ impl Draft {
         Ok(Entry { metadata, bytes: Arc::default() })
     }
 
-    /// What it comes to on the disk, directories first.
+    /// The resulting changes on the disk, directories first.
     pub fn changes(&self, base: &dyn Host) -> Result<Vec<Change>, String> {
         let mut changes = Vec::with_capacity(self.entries.len());
         for (path, entry) in &self.entries {

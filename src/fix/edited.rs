@@ -1,4 +1,4 @@
-//! Changes made directly, without a plan around them.
+//! Changes that are made directly, without a plan around them.
 
 use super::draft::Draft;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,8 @@ use crate::host::{Host, OverlayHost};
 use crate::rule::Edit;
 use crate::source::Sources;
 
-/// What these edits alone make of the files, each where it is; or why one of them cannot be made.
+/// The changes that these edits alone make to the files, each in the file itself; or why one of
+/// them cannot be made.
 pub fn edited(
     host: &dyn Host,
     sources: &Sources,
@@ -26,7 +27,7 @@ pub fn edited(
     Draft::default().with(overlay, &steps, places, placement)?.changes(host)
 }
 
-/// Which files a fix changes, asked of one fix after the other.
+/// Answers for one fix after another which files it changes.
 pub struct Reach<'a, 'h> {
     sources: &'a Sources<'h>,
     deployment: &'a Deployment,
@@ -42,8 +43,8 @@ impl<'a, 'h> Reach<'a, 'h> {
         Self { sources, deployment, overlay, places }
     }
 
-    /// The files whose text the edits change, free of links. `None` if they cannot be made, or are
-    /// more than changes of text, or write text anew that may be a secret.
+    /// The files whose text the edits change, with links resolved. `None` if the edits cannot be
+    /// made, are more than changes of text, or move text that may be a secret.
     pub fn texts(&self, edits: &[Edit]) -> Option<Vec<PathBuf>> {
         if edits.iter().any(|edit| matches!(edit, Edit::Lift { .. })) {
             return None;

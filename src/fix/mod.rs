@@ -1,4 +1,4 @@
-//! Repairs: plans the fixes that rules propose, writes them all or not at all, and undoes them.
+//! Repairs: plans the fixes that rules propose, writes all of them or none, and undoes them.
 
 pub mod actions;
 pub mod change;
@@ -6,6 +6,7 @@ pub mod diff;
 mod draft;
 mod edited;
 mod nginx;
+pub mod others;
 pub mod owners;
 mod patch;
 pub mod plan;
@@ -23,16 +24,17 @@ pub use patch::patch;
 pub use plan::{Left, Options, Plan, Proposal, Reason, plan};
 pub use transaction::history;
 
-/// Where the change of a unit goes.
+/// Where a change to a unit is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
-    /// In the file where the setting is.
+    /// In the file that contains the setting.
     InPlace,
-    /// A fragment's change in a drop-in of this machine; a drop-in's in the drop-in.
+    /// A change to a fragment goes into a drop-in on this machine; a change to a drop-in goes into
+    /// the drop-in itself.
     DropIn,
 }
 
-/// A path as it may be printed: control characters spelt out.
+/// A path in printable form, with control characters escaped.
 pub fn shown_path(path: &std::path::Path) -> String {
     crate::source::show::line(&path.display().to_string())
 }

@@ -1,11 +1,11 @@
-//! Where a new directive of nginx goes, with the surrounding indentation.
+//! Inserts a new directive of nginx with the surrounding indentation.
 
 use std::ops::Range;
 
 use super::text::{Splice, begins_line, indentation, line_after, line_end, line_start, one_line};
 
-/// A directive behind another one, or last in a block whose closing brace is the last byte of
-/// `block`. Of a block on one line it stays one line.
+/// Inserts a directive after another one, or last in a block whose closing brace is the last byte
+/// of `block`. A block on one line stays on one line.
 pub(super) fn insert(
     bytes: &[u8],
     block: Range<usize>,
@@ -23,7 +23,8 @@ pub(super) fn insert(
         let text = if gap == 0 { format!(" {text}") } else { text };
         return Ok(Splice::new(brace..brace, text));
     }
-    // Behind the last line of the block that is not empty; what is in it is indented as it is.
+    // Inserts after the last non-empty line of the block, with the indentation of the block's
+    // content.
     let inside = &bytes[block.start..brace];
     let last = inside.iter().rposition(|b| !b.is_ascii_whitespace()).map(|at| block.start + at);
     let last = last.ok_or("the block has no beginning")?;

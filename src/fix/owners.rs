@@ -1,5 +1,5 @@
-//! Who reads which file: systemd its units, a service its environment files and gunicorn's
-//! configuration, nginx its own.
+//! Which program reads which file: systemd its units, a service its environment files and
+//! gunicorn's configuration, nginx its own files.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -7,30 +7,32 @@ use std::path::{Path, PathBuf};
 use crate::facts::Deployment;
 use crate::source::{FileId, Sources};
 
-/// The readers of each file, by path free of links.
+/// The readers of each file, by path with links resolved.
 #[derive(Debug, Default)]
 pub struct Owners {
     units: HashMap<PathBuf, Vec<String>>,
     at_start: HashMap<PathBuf, Vec<String>>,
     at_reload: HashMap<PathBuf, Vec<String>>,
     nginx: HashSet<PathBuf>,
+    nginx_options: Vec<String>,
 }
 
-/// The programs that have a say in a change: systemd in units, nginx in its files.
+/// The programs that can judge a change: systemd changes to units, nginx changes to its own files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Concerned {
     /// The units with a changed file.
     pub units: BTreeSet<String>,
-    /// Does a file of nginx change?
-    pub nginx: bool,
+    /// The words behind `nginx -t`, if a file of nginx changes.
+    pub nginx: Option<Vec<String>>,
 }
 
 impl Owners {
-    /// Of all files that were read.
+    /// The owners of all files that were read.
     pub fn of(deployment: &Deployment, sources: &Sources) -> Self {
         let resolved = |path: &Path| sources.host().look(path).resolved;
         let of = |id: FileId| resolved(&sources.file(id).path);
-        let mut owners = Self::default();
+        let nginx_options = deployment.nginx.started.options.clone();
+        let mut owners = Self { nginx_options, ..Self::default() };
         for app in &deployment.apps {
             for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
                 for file in unit.files() {
@@ -42,7 +44,7 @@ impl Owners {
                 let path = of(file.source.id);
                 owners.at_start.entry(path).or_default().push(app.name.clone());
             }
-            // A script that starts gunicorn has run long ago.
+            // A script that starts gunicorn is read only at the start.
             for script in app.gunicorn.launch.ok().into_iter().flat_map(|launch| &launch.scripts) {
                 let path = of(script.file());
                 owners.at_start.entry(path).or_default().push(app.name.clone());
@@ -61,26 +63,28 @@ impl Owners {
         named(&self.units, path)
     }
 
-    /// The services that read a file only at their start.
+    /// The services that read a file only when they start.
     pub fn at_start(&self, path: &Path) -> &[String] {
         named(&self.at_start, path)
     }
 
-    /// The services that read a file again at a reload.
+    /// The services that read a file again when they reload.
     pub fn at_reload(&self, path: &Path) -> &[String] {
         named(&self.at_reload, path)
     }
 
-    /// Does nginx read it?
+    /// Whether nginx reads it.
     pub fn is_nginx(&self, path: &Path) -> bool {
         self.nginx.contains(path)
     }
 
-    /// Whom changes of these paths concern.
+    /// The programs that changes to these paths concern.
     pub fn concerned<'a>(&self, paths: impl Iterator<Item = &'a Path>) -> Concerned {
         let mut concerned = Concerned::default();
         for path in paths {
-            concerned.nginx |= self.is_nginx(path);
+            if self.is_nginx(path) {
+                concerned.nginx = Some(self.nginx_options.clone());
+            }
             concerned.units.extend(self.units(path).iter().cloned());
         }
         concerned

@@ -8,9 +8,9 @@ use crate::report::{Patch, PatchedFile, Replacement};
 use crate::rule::{Finding, Safety};
 use crate::source::{Sources, Span, redact, show};
 
-/// What a safe fix makes of the files that are there, as text. None where it also makes a file,
-/// changes a mode or a packaged file, or where a line that changes holds what nobody may see: the
-/// value of a variable is in no report.
+/// The changes that a safe fix makes to existing files, as text. `None` if the fix also creates a
+/// file, or changes a mode or a packaged file, or if a changed line contains something hidden: no
+/// report contains the value of a variable.
 pub fn patch(sources: &Sources, deployment: &Deployment, finding: &Finding) -> Option<Patch> {
     let fix = finding.fix.as_ref().filter(|fix| fix.safety == Safety::Safe)?;
     if fix.edits.is_empty() {
@@ -29,7 +29,7 @@ fn file(sources: &Sources, change: &Change) -> Option<PatchedFile> {
     }
     let hidden = hidden(sources, change, before)?;
     let (old, new) = (diff::lines(before), diff::lines(after));
-    // A last line without its end cannot be told as a whole line.
+    // A last line without a line ending cannot be expressed as a whole line.
     if !before.ends_with(b"\n") || !after.ends_with(b"\n") {
         return None;
     }
@@ -50,7 +50,7 @@ fn file(sources: &Sources, change: &Change) -> Option<PatchedFile> {
     Some(PatchedFile { path: change.path.clone(), replacements })
 }
 
-/// What nobody may see of a file; `None` if it was not read, so that it is not known.
+/// The hidden ranges of a file; `None` if the file was not read, so that they are not known.
 fn hidden(sources: &Sources, change: &Change, before: &[u8]) -> Option<Vec<Span>> {
     let files = sources.files();
     let mut read =
@@ -66,7 +66,8 @@ fn hidden(sources: &Sources, change: &Change, before: &[u8]) -> Option<Vec<Span>
     Some(spans)
 }
 
-/// Would a reader see all of it? Not where an address holds a password.
+/// Whether output would show the text completely, which it does not if an address contains a
+/// password.
 fn is_shown_whole(text: &str) -> bool {
     let whole = |line: &str| show::line(line) == line.replace('\t', " ").replace('\r', "");
     text.split('\n').all(whole)

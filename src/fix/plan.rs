@@ -1,10 +1,10 @@
-//! The plan: the fixes of all chosen findings merged, with a new check after each round, until
+//! The plan: merges the fixes of all selected findings, with a new check after each round, until
 //! nothing more changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::actions::Action;
+use super::actions::{Action, Reached};
 use super::draft::Draft;
 use super::owners::{Concerned, Owners};
 use super::resolve::{Places, Resolver, Step};
@@ -18,31 +18,31 @@ use crate::source::Sources;
 /// The most rounds of fixing and checking again.
 pub const ROUNDS: usize = 10;
 
-/// How a host's facts are read. The second argument says whether to read what is running, too.
+/// Reads a host's facts. The second argument says whether to read what is running too.
 pub type Read<'a> = &'a dyn Fn(&Sources, bool) -> Deployment;
 
 /// What the user chose.
 pub struct Options<'a> {
-    /// Which rules' findings are to be fixed.
+    /// The rules whose findings are to be fixed.
     pub selection: Selection,
-    /// Also fixes that change behaviour beyond their finding.
+    /// Whether to include fixes that change behaviour beyond their finding.
     pub include_unsafe: bool,
-    /// Where a unit's change goes.
+    /// Where changes to units are written.
     pub placement: Placement,
-    /// Are these a repository's files, of which none is a package's?
+    /// Whether these are a repository's files, none of which belongs to a package.
     pub repository: bool,
-    /// Asked for each fix; none takes all.
+    /// Called for each fix to ask whether to make it; without it, all fixes are made.
     pub accept: Option<&'a dyn Fn(&Proposal) -> bool>,
-    /// What is accepted and how bad the rest is, as the settings file says. All rules run.
+    /// Accepted findings and changed severities, from the settings file. All rules run.
     pub settings: Settings,
 }
 
-/// A finding with what its fix would change.
+/// A finding and the changes that its fix would make.
 #[derive(Debug, Clone)]
 pub struct Proposal {
     /// The rule.
     pub rule: &'static Rule,
-    /// The application; none for the host.
+    /// The application; `None` for the host.
     pub app: Option<String>,
     /// The finding's message.
     pub message: String,
@@ -52,70 +52,73 @@ pub struct Proposal {
     pub title: String,
     /// How it may be applied.
     pub safety: Safety,
-    /// Why its rule makes no change, where it would make one elsewhere.
+    /// Why the rule makes no change here, if it would make one elsewhere.
     pub refused: Option<String>,
-    /// Was it seen on only the live host? Only what follows the fixes shows whether it stays.
+    /// Whether only the live host shows the finding. Only the commands after the fixes can remove
+    /// such a finding.
     pub live: bool,
     /// The finding's severity.
     pub severity: crate::rule::Severity,
-    /// Where the finding is: the file as it was read, and the byte.
+    /// The place of the finding: the path of the file as it was read, and the offset of the byte.
     pub place: Option<(PathBuf, u32)>,
     fingerprint: String,
     steps: Result<Vec<Step>, String>,
-    /// Is text that may be a secret taken to another place?
+    /// Whether the fix moves text that may be a secret.
     lifts: bool,
     uncovers: Uncovers,
 }
 
 impl Proposal {
-    /// The files that it changes, free of links, where it is a change of text alone: no mode, and
-    /// nothing that may be a secret rewritten.
+    /// The files that the fix changes, with links resolved, if it changes only text: no mode, and
+    /// no text that may be a secret.
     pub fn texts(&self) -> Option<BTreeSet<&Path>> {
         let steps = self.steps.as_ref().ok().filter(|_| !self.lifts)?;
         resolve::texts(steps)
     }
 }
 
-/// Why a finding stays.
+/// Why a finding remains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// Its rule has no fix that a program can make.
     Manual,
-    /// Its fix changes more than the finding, and that was not asked for.
+    /// Its fix changes behaviour beyond the finding, and the user did not ask for such fixes.
     Unsafe,
-    /// The user said no.
+    /// The user declined the fix.
     Declined,
-    /// It cannot be made here, or would not help.
+    /// The fix cannot be made here, or would not help.
     Impossible(String),
 }
 
-/// A finding that stays, and why.
+/// A finding that remains, and why.
 #[derive(Debug, Clone)]
 pub struct Left {
     /// The finding.
     pub proposal: Proposal,
-    /// Why it stays.
+    /// Why it remains.
     pub reason: Reason,
 }
 
-/// What would be done.
+/// The changes that would be made.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// The changes, by path.
     pub changes: Vec<Change>,
-    /// The fixes they come from, in the order in which they were taken in.
+    /// The fixes that make these changes, in the order in which they were added.
     pub fixes: Vec<Proposal>,
-    /// The findings that stay.
+    /// The findings that remain.
     pub left: Vec<Left>,
-    /// How many rounds it took.
+    /// How many rounds were needed.
     pub rounds: usize,
-    /// The changes as a unified diff, without what is hidden from people.
+    /// The changes as a unified diff, without hidden values.
     pub diff: String,
-    /// What must follow before the changes hold.
+    /// The commands that make the changes take effect.
     pub actions: Vec<Action>,
-    /// Which programs have a say in it.
+    /// The services that it reaches and that were not named.
+    pub others: Vec<Reached>,
+    /// The programs that can judge the changes.
     pub concerned: Concerned,
-    /// What could not be read, of the files as they are.
+    /// Files that could not be read, in their present state.
     pub problems: Vec<Problem>,
     predicted: Counts,
     settings: Settings,
@@ -124,7 +127,7 @@ pub struct Plan {
 /// How many findings there are, by rule and application.
 type Counts = BTreeMap<(&'static str, Option<String>), usize>;
 
-/// Makes a plan. Fails only where a file changed while the plan was made.
+/// Makes a plan. Fails only if a file changes in the meantime.
 pub fn plan(host: &dyn Host, read: Read, options: &Options) -> Result<Plan, String> {
     let still = OverlayHost::new(host);
     let sources = Sources::new(&still);
@@ -163,7 +166,7 @@ pub fn plan(host: &dyn Host, read: Read, options: &Options) -> Result<Plan, Stri
     Ok(plan)
 }
 
-/// What a check finds now, with all that lives.
+/// The findings of a check of the host as it is now, including what is running.
 pub fn found(
     host: &dyn Host,
     read: Read,
@@ -177,7 +180,7 @@ pub fn found(
     chosen.filter(|finding| selection.includes(finding.rule)).collect()
 }
 
-/// What is found on the host now that the plan did not foresee, once it was written.
+/// The findings on the host after the plan was written that the plan did not predict.
 pub fn worse(host: &dyn Host, read: Read, plan: &Plan) -> Vec<String> {
     let sources = Sources::new(host);
     let deployment = read(&sources, false);
@@ -197,29 +200,29 @@ struct Planner<'a> {
     host: &'a dyn Host,
     read: Read<'a>,
     options: &'a Options<'a>,
-    /// Fixes that are not tried (again), by fingerprint.
+    /// Fixes that are not tried, or not again, by fingerprint.
     refused: BTreeMap<String, Reason>,
-    /// Fixes that somebody said yes to, by fingerprint.
+    /// Fixes that the user accepted, by fingerprint.
     accepted: BTreeSet<String>,
     fixes: Vec<Proposal>,
 }
 
-/// What the rounds came to.
+/// The result of all rounds.
 struct Rounds {
     draft: Draft,
     rounds: usize,
-    /// What is still found.
+    /// The findings after the last round.
     last: Vec<Proposal>,
     predicted: Counts,
 }
 
-/// The fixes that hold together, and what they come to.
+/// Fixes that work together, and their result.
 struct Good {
     taken: Vec<Proposal>,
     reached: Option<(Draft, Seen)>,
 }
 
-/// What one check shows.
+/// The result of one check.
 struct Seen {
     counts: Counts,
     proposals: Vec<Proposal>,
@@ -229,7 +232,8 @@ struct Seen {
 impl Planner<'_> {
     fn rounds(&mut self, mut seen: Seen) -> Rounds {
         let mut draft = Draft::default();
-        // What only the live host shows is looked at once: no change of a file changes it yet.
+        // Findings that only the live host shows are collected once, because no change to a file
+        // affects them yet.
         let live = self.only_live(&seen);
         seen.proposals.extend(live.iter().cloned());
         let mut rounds = 0;
@@ -268,8 +272,8 @@ impl Planner<'_> {
         live
     }
 
-    /// The fixes of one round: those that do not touch each other, and that bring the same to light:
-    /// what appears then is told from what one of them would bring about.
+    /// The fixes for one round: fixes that do not overlap and that uncover the same findings.
+    /// Findings that appear afterwards can then be attributed to what all of these fixes uncover.
     fn choose(&mut self, seen: &Seen) -> Vec<Proposal> {
         let mut taken: Vec<Proposal> = Vec::new();
         for proposal in &seen.proposals {
@@ -289,7 +293,7 @@ impl Planner<'_> {
         taken
     }
 
-    /// Asks, once for each fix, where somebody is to be asked.
+    /// Whether to make the fix. The user, if there is one to ask, is asked once for each fix.
     fn accepts(&mut self, proposal: &Proposal) -> bool {
         let Some(accept) = self.options.accept else { return true };
         if self.accepted.contains(&proposal.fingerprint) {
@@ -303,8 +307,8 @@ impl Planner<'_> {
         false
     }
 
-    /// Makes them, checks again, and leaves out those that do not help or do harm. Nothing where
-    /// none is left. What only clashes with the others waits for the next round.
+    /// Makes the fixes, checks again, and drops those that do not help or do harm. `None` if no fix
+    /// remains. A fix that only conflicts with others waits for the next round.
     fn advance(
         &mut self,
         draft: &Draft,
@@ -317,9 +321,9 @@ impl Planner<'_> {
         Some((next, after, good.taken))
     }
 
-    /// Adds those of a group that do no harm next to the good ones: all of them at once where that
-    /// holds, else each half by itself. One that spoils the rest costs as many checks as the group
-    /// can be halved, not one for each member.
+    /// Adds the fixes of a group that do no harm to the good ones: all at once if that works,
+    /// otherwise each half separately. Thus a single bad fix costs only logarithmically many
+    /// checks, not one for each fix.
     fn gather(&mut self, draft: &Draft, seen: &Seen, group: &[Proposal], good: &mut Good) {
         let together: Vec<Proposal> = good.taken.iter().chain(group).cloned().collect();
         match (self.attempt(draft, seen, &together), group) {
@@ -354,7 +358,7 @@ impl Planner<'_> {
             taken.iter().flat_map(|proposal| proposal.steps.iter().flatten().cloned()).collect();
         let next = draft.with(&overlay, &steps, &seen.places, self.options.placement)?;
         let after = self.look(&next, false);
-        // What only now can be seen was wrong before.
+        // Findings that only become visible now were there before.
         let uncovered = |code: &str| taken.iter().all(|p| p.uncovers.holds(code));
         for ((code, app), count) in after.counts.iter().filter(|((code, _), _)| !uncovered(code)) {
             let before = seen.counts.get(&(*code, app.clone())).copied().unwrap_or(0);
@@ -366,7 +370,7 @@ impl Planner<'_> {
             let key = (proposal.rule.code, proposal.app.clone());
             let before = seen.counts.get(&key).copied().unwrap_or(0);
             let now = after.counts.get(&key).copied().unwrap_or(0);
-            // What only a live host shows is not counted here.
+            // Findings that only a live host shows are not counted here.
             if before > 0 && now >= before {
                 return Err("it would not remove the finding".to_owned());
             }
@@ -408,7 +412,7 @@ impl Planner<'_> {
             .collect()
     }
 
-    /// Why a finding is not fixed, as far as that is known beforehand.
+    /// Why a finding is not fixed, as far as that is known in advance.
     fn reason(&self, proposal: &Proposal) -> Option<Reason> {
         if let Some(reason) = self.refused.get(&proposal.fingerprint) {
             return Some(reason.clone());

@@ -17,18 +17,18 @@ use crate::source::{FileId, Sources, Span};
 /// One change of one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Other bytes in a file.
+    /// Replaces bytes in a file.
     Splice {
-        /// The file, free of links.
+        /// The file, with links resolved.
         path: PathBuf,
-        /// The bytes.
+        /// The replacement.
         splice: Splice,
     },
-    /// Other permission bits.
+    /// Sets permission bits.
     Mode {
-        /// The file or directory, free of links.
+        /// The file or directory, with links resolved.
         path: PathBuf,
-        /// The bits.
+        /// The new bits.
         mode: u32,
     },
 }
@@ -40,7 +40,7 @@ impl Step {
         }
     }
 
-    /// Can both be made in one round?
+    /// Whether both steps can be made in one round.
     pub fn agrees(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Splice { path, splice }, Self::Splice { path: second, splice: others }) => {
@@ -54,24 +54,24 @@ impl Step {
     }
 }
 
-/// The files that steps change, where each is a change of a file's text, and there are any.
+/// The files that the steps change, if there are any and all steps change the text of a file.
 pub(super) fn texts(steps: &[Step]) -> Option<BTreeSet<&Path>> {
     let text = |step| matches!(step, &Step::Splice { .. });
     let all = !steps.is_empty() && steps.iter().all(text);
     all.then(|| steps.iter().map(Step::path).collect())
 }
 
-/// What is known about a file to be changed, besides its bytes.
+/// What is known about the unit files, apart from their bytes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places {
-    /// The files of units: a fragment has where its drop-ins go, a drop-in has nothing.
+    /// The files of units: for a fragment, where its drop-ins go; for a drop-in, nothing.
     pub units: BTreeMap<PathBuf, Option<Placing>>,
-    /// The files that every instance of a template has, and the instances that were read.
+    /// The files shared by all instances of a template, each with the instances that were read.
     pub templates: BTreeMap<PathBuf, BTreeSet<String>>,
 }
 
 impl Places {
-    /// Every unit file of a deployment, by its path free of links.
+    /// Every unit file of a deployment, by its path with links resolved.
     pub fn of(deployment: &Deployment, overlay: &OverlayHost, repository: bool) -> Self {
         let (mut units, mut templates) = (BTreeMap::new(), BTreeMap::<_, BTreeSet<_>>::new());
         for unit in units_of(deployment) {
@@ -92,7 +92,8 @@ impl Places {
         Self { units, templates }
     }
 
-    /// The instance that a change of a template's file would make all others take after.
+    /// The instance whose name a change would write into a template's file, and so into all other
+    /// instances.
     fn instance_in(&self, step: &Step) -> Option<&str> {
         let Step::Splice { path, splice } = step else { return None };
         let instances = self.templates.get(path)?;
@@ -101,7 +102,7 @@ impl Places {
     }
 }
 
-/// Is it a template's own file or drop-in: `app@.service`, `app@.service.d/10.conf`?
+/// Whether it is a template's own file or drop-in: `app@.service`, `app@.service.d/10.conf`.
 fn is_templates(path: &Path) -> bool {
     let unit = |name: &OsStr| {
         let name = name.to_str()?;
@@ -110,7 +111,8 @@ fn is_templates(path: &Path) -> bool {
     path.iter().rev().take(2).filter_map(unit).any(|name| name.is_template())
 }
 
-/// Is it there on its own: `blue` in `/srv/blue/current`, not in `blueprint`?
+/// Whether the text contains the word on its own: `blue` in `/srv/blue/current`, not in
+/// `blueprint`.
 fn has_word(text: &[u8], word: &[u8]) -> bool {
     let part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     memchr::memmem::find_iter(text, word).any(|at| {
@@ -133,7 +135,7 @@ pub(super) struct Resolver<'a, 'h> {
     pub deployment: &'a Deployment,
     pub places: &'a Places,
     pub placement: Placement,
-    /// Files of a repository: none of them is a package's.
+    /// Whether these are files of a repository, none of which belongs to a package.
     pub repository: bool,
 }
 
@@ -257,7 +259,7 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// May this path be changed at all, in place or by a drop-in?
+    /// Whether the path may be changed at all, in place or by a drop-in.
     fn allowed(&self, step: &Step) -> Result<(), String> {
         let path = step.path();
         if let Some(instance) = self.places.instance_in(step) {
@@ -275,7 +277,7 @@ impl Resolver<'_, '_> {
     }
 }
 
-/// Does a package or the running system own what is there? An upgrade or a boot would undo a
+/// Whether a package or the running system owns the path, so that an upgrade or a boot would undo a
 /// change.
 pub(super) fn is_packaged(path: &Path) -> bool {
     ["/usr", "/lib", "/lib64", "/run", "/bin", "/sbin"].iter().any(|top| path.starts_with(top))

@@ -1,4 +1,4 @@
-//! Changes to gunicorn's settings, in whichever layer they are set.
+//! Changes gunicorn's settings, in whichever layer they are set.
 
 use super::spell::{literal, specified, spelt, spelt_in_unit};
 use super::text::{Splice, without_part, without_word};
@@ -7,7 +7,7 @@ use crate::facts::{Side, Site, Spelling};
 use crate::rule::Value;
 use crate::source::Span;
 
-/// What makes the setting have this value.
+/// The splice that gives the setting this value.
 pub(super) fn changed(bytes: &[u8], name: &str, to: &Value, at: &Site) -> Result<Splice, String> {
     match at {
         Site::Made { layer, whole, value } => match (to, layer) {
@@ -19,7 +19,7 @@ pub(super) fn changed(bytes: &[u8], name: &str, to: &Value, at: &Site) -> Result
                 Ok(without_part(bytes, range(whole), range(&within)))
             }
             (Value::Unset, _) => Err(format!("{name} is set by more than an argument")),
-            // A line that goes away may leave an `if` without a body.
+            // Removing the line might leave an `if` without a body.
             (Value::Off, _) => Ok(Splice::new(range(whole), "False")),
             _ => Ok(Splice::new(range(&value.span), text(to, value)?)),
         },

@@ -1,13 +1,13 @@
-//! How a value must be written at a position so that it is read back unchanged: what is escaped,
-//! and what cannot be written there. Only whole values are inserted, so quotes that are open there
-//! are not touched.
+//! How a value must be written at a position so that it is read back unchanged: which characters
+//! are escaped, and what cannot be written there. Only whole values are inserted, so open quotes at
+//! the position do not matter.
 
 use crate::facts::Spelling;
 use crate::facts::written::{Quote, Syntax, is_plain};
 
-/// A value as it is written in this place.
+/// The value as it must be written at this place.
 pub(super) fn spelt(value: &str, at: &Spelling) -> Result<String, String> {
-    // gunicorn and systemd take them away, here and there.
+    // gunicorn and systemd remove such spaces in some places.
     if value.trim() != value {
         return Err("the value begins or ends with a space".to_owned());
     }
@@ -18,7 +18,7 @@ pub(super) fn spelt(value: &str, at: &Spelling) -> Result<String, String> {
     Ok(text)
 }
 
-/// A text with systemd's specifiers in it, which are left to systemd.
+/// A text with systemd's specifiers, which systemd will expand.
 pub(super) fn spelt_in_unit(text: &str, at: &Spelling) -> Result<String, String> {
     match at.syntax {
         Syntax::Exec | Syntax::Assignment if at.within.is_none() => {
@@ -28,7 +28,7 @@ pub(super) fn spelt_in_unit(text: &str, at: &Spelling) -> Result<String, String>
     }
 }
 
-/// A text that means itself wherever it is written.
+/// Returns a text that is read back unchanged wherever it is written.
 pub(super) fn literal(text: &str) -> Result<&str, String> {
     match is_plain(text) {
         true => Ok(text),
@@ -36,7 +36,7 @@ pub(super) fn literal(text: &str) -> Result<&str, String> {
     }
 }
 
-/// The same with systemd's specifiers in it.
+/// Like [`literal`], but the text may contain systemd's specifiers.
 pub(super) fn specified(text: &str) -> Result<&str, String> {
     literal(&text.replace('%', "")).map(|_| text)
 }
@@ -57,7 +57,7 @@ fn escaped(value: &str, syntax: Syntax, quote: Option<Quote>) -> Result<String, 
          there"
         ))
     };
-    // What is doubled, and what gets a backslash.
+    // The characters that are doubled, and those that get a backslash.
     let (doubled, slashed): (&str, &str) = match (syntax, quote) {
         (Syntax::Exec, Some(Quote::Double)) => ("%$", "\\\""),
         (Syntax::Exec, Some(Quote::Single)) => ("%$", "\\'"),
@@ -71,7 +71,7 @@ fn escaped(value: &str, syntax: Syntax, quote: Option<Quote>) -> Result<String, 
         (Syntax::Words, None) => ("", "\\\"' \t"),
         (Syntax::EnvironmentFile | Syntax::Words, Some(Quote::Single)) => ("", ""),
         (Syntax::Python, Some(_)) => ("", "\\"),
-        // What nginx expands, `$host`, is left to it.
+        // Variables such as `$host` stay, so that nginx expands them.
         (Syntax::Nginx, Some(_)) if at_rest(value) => ("", ""),
         (Syntax::Python | Syntax::Shell | Syntax::Nginx, _) => {
             return Err("the value would have to be quoted there".to_owned());

@@ -3,18 +3,18 @@
 use std::fmt;
 use std::ops::Range;
 
-/// Other bytes in place of a range of a file.
+/// A replacement of a range of a file.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Splice {
-    /// What goes away; empty for an insertion.
+    /// The range that is removed; empty for an insertion.
     pub at: Range<usize>,
-    /// What comes.
+    /// The new bytes.
     pub with: Vec<u8>,
-    /// What an insertion is for; two at one place are side by side when this differs.
+    /// What an insertion is for: two insertions at one place are both made if this differs.
     pub slot: Option<String>,
 }
 
-/// Without the bytes, which may be a secret's.
+/// Does not show the bytes, which may be secret.
 impl fmt::Debug for Splice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Splice({:?}, {} bytes, {:?})", self.at, self.with.len(), self.slot)
@@ -26,7 +26,7 @@ impl Splice {
         Self { at, with: with.into(), slot: None }
     }
 
-    /// Can both be made, whatever the other does?
+    /// Whether both can be made independently of each other.
     pub fn agrees(&self, other: &Self) -> bool {
         if self == other {
             return true;
@@ -42,8 +42,8 @@ impl Splice {
     }
 }
 
-/// The bytes with every splice made. The same splice twice is made once; those at one place come
-/// in the order given.
+/// The bytes with every splice made. Identical splices are made once; splices at one place are made
+/// in the given order.
 pub(super) fn spliced(bytes: &[u8], splices: &[Splice]) -> Vec<u8> {
     let mut sorted: Vec<&Splice> = Vec::with_capacity(splices.len());
     for splice in splices {
@@ -64,7 +64,8 @@ pub(super) fn spliced(bytes: &[u8], splices: &[Splice]) -> Vec<u8> {
     out
 }
 
-/// A line before a statement, or text before it where it does not begin its line.
+/// Inserts a line before a statement, or text in front of it if the statement does not begin its
+/// line.
 pub(super) fn before(bytes: &[u8], at: usize, lines: &str) -> Splice {
     if begins_line(bytes, at) {
         return line_before(bytes, at, lines);
@@ -77,13 +78,13 @@ pub(super) fn one_line(lines: &str) -> String {
     lines.lines().collect::<Vec<_>>().join(" ")
 }
 
-/// The first byte of the line that holds `at`.
+/// The first byte of the line that contains `at`.
 pub(super) fn line_start(bytes: &[u8], at: usize) -> usize {
     let at = at.min(bytes.len());
     bytes[..at].iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1)
 }
 
-/// The end of the line that holds `at`, before its end of line.
+/// The end of the line that contains `at`, before its line ending.
 pub(super) fn line_end(bytes: &[u8], at: usize) -> usize {
     let at = at.min(bytes.len());
     let end = bytes[at..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |n| at + n);
@@ -99,7 +100,7 @@ fn next_line(bytes: &[u8], at: usize) -> usize {
     bytes[at..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |n| at + n + 1)
 }
 
-/// The end of line that the line at `at` has; that of the file's first line where it is the last.
+/// The line ending of the line at `at`; for the last line, that of the file's first line.
 pub(super) fn newline(bytes: &[u8], at: usize) -> &'static str {
     let end = bytes[at.min(bytes.len())..].iter().position(|b| *b == b'\n').map(|n| at + n);
     let end = end.or_else(|| bytes.iter().position(|b| *b == b'\n'));
@@ -109,7 +110,7 @@ pub(super) fn newline(bytes: &[u8], at: usize) -> &'static str {
     }
 }
 
-/// The white space at the beginning of the line that holds `at`.
+/// The white space at the beginning of the line that contains `at`.
 pub(super) fn indentation(bytes: &[u8], at: usize) -> &[u8] {
     let start = line_start(bytes, at);
     let length = bytes[start..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
@@ -120,12 +121,12 @@ fn is_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r'))
 }
 
-/// Is `at` the first thing on its line?
+/// Whether only white space precedes `at` on its line.
 pub(super) fn begins_line(bytes: &[u8], at: usize) -> bool {
     is_blank(&bytes[line_start(bytes, at)..at.min(bytes.len())])
 }
 
-/// A new line behind the line that holds the byte before `at`, with an indentation.
+/// Inserts a new line after the line that contains the byte before `at`, with an indentation.
 pub(super) fn line_after(bytes: &[u8], at: usize, indentation: &[u8], lines: &str) -> Splice {
     let end = line_end(bytes, at);
     let newline = newline(bytes, at);
@@ -140,7 +141,7 @@ pub(super) fn line_after(bytes: &[u8], at: usize, indentation: &[u8], lines: &st
     Splice::new(end..end, with)
 }
 
-/// A new line before the one that holds `at`, with that line's indentation.
+/// Inserts a new line before the line that contains `at`, with the same indentation.
 pub(super) fn line_before(bytes: &[u8], at: usize, lines: &str) -> Splice {
     let start = line_start(bytes, at);
     let (indentation, newline) = (indentation(bytes, at), newline(bytes, at));
@@ -153,7 +154,7 @@ pub(super) fn line_before(bytes: &[u8], at: usize, lines: &str) -> Splice {
     Splice::new(start..start, with)
 }
 
-/// Takes the end of a line away, with the spaces before it.
+/// Removes the end of a line, with the spaces before it.
 pub(super) fn without_end(bytes: &[u8], at: Range<usize>) -> Splice {
     let line = line_start(bytes, at.start);
     let before = bytes.get(line..at.start).unwrap_or_default();
@@ -164,7 +165,7 @@ pub(super) fn without_end(bytes: &[u8], at: Range<usize>) -> Splice {
     Splice::new(at.start - blanks..end, "")
 }
 
-/// Takes a statement away: with its lines where it has them for itself.
+/// Removes a statement, and its lines if nothing else is on them.
 pub(super) fn without_statement(bytes: &[u8], at: Range<usize>) -> Splice {
     let end = line_end(bytes, at.end);
     let alone = begins_line(bytes, at.start) && is_blank(&bytes[at.end.min(end)..end]);
@@ -175,8 +176,8 @@ pub(super) fn without_statement(bytes: &[u8], at: Range<usize>) -> Splice {
     without_word(bytes, at)
 }
 
-/// Takes a word of a command line away, with the spaces before it; with its whole line where it is
-/// alone on one that was continued.
+/// Removes a word of a command line, with the spaces before it; if the word is alone on a continued
+/// line, the whole line.
 pub(super) fn without_word(bytes: &[u8], at: Range<usize>) -> Splice {
     let blanks = |range: &[u8]| range.iter().rev().take_while(|b| is_blank(&[**b])).count();
     let line = line_start(bytes, at.start);
@@ -188,10 +189,10 @@ pub(super) fn without_word(bytes: &[u8], at: Range<usize>) -> Splice {
     let rest = &bytes[at.end.min(end)..end];
     let first = rest.iter().position(|b| !is_blank(&[*b]));
     match first {
-        // `    --reload \` between other lines.
+        // `    --reload \` is between other lines.
         Some(found) if &rest[found..] == b"\\" => Splice::new(line..next_line(bytes, at.end), ""),
         Some(found) => Splice::new(at.start..at.end + found, ""),
-        // The last line: the backslash before it goes too.
+        // It is the last line: the backslash before it is removed too.
         None => {
             let before = bytes[..line].iter().rposition(|b| !matches!(b, b'\n' | b'\r'));
             let joined = before.filter(|last| bytes[*last] == b'\\');
@@ -204,7 +205,7 @@ pub(super) fn without_word(bytes: &[u8], at: Range<usize>) -> Splice {
     }
 }
 
-/// Takes a word of a value away, with the spaces before it, or behind it where it is the first.
+/// Removes a word of a value, with the spaces before it, or after it if it is the first word.
 pub(super) fn without_part(bytes: &[u8], at: Range<usize>, within: Range<usize>) -> Splice {
     let blanks = |byte: &&u8| byte.is_ascii_whitespace();
     let before = bytes.get(within.start..at.start).unwrap_or_default();

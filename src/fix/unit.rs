@@ -15,13 +15,14 @@ use crate::source::unit::{
 };
 use crate::source::{FileId, SourceFile};
 
-/// The drop-in that holds what this program changes.
+/// The name of the drop-in with this program's changes.
 pub(super) const DROP_IN: &str = "50-deploy-doctor.conf";
 
-/// Where the splices go.
+/// The splices and the files that they go into.
 pub(super) type FileSplices = Vec<(FileId, Splice)>;
 
-/// Gives a setting one value: in place of what decides it now, else as a new line.
+/// Gives a setting one value: in place of the assignment that decides it now, otherwise as a new
+/// line.
 pub(super) fn set(
     unit: &Unit,
     section: &str,
@@ -44,7 +45,7 @@ pub(super) fn set(
         }
         return Ok(splices);
     }
-    // A list that was taken back: behind what took it back, or it would be lost again.
+    // The list was reset: the line must come after the reset, or it would be reset too.
     if let Some(reset) = all.last() {
         let bytes = bytes_of(unit, reset).ok_or("the unit's file is gone")?;
         let splice = line_after(bytes, reset.span.end as usize, b"", &line);
@@ -66,11 +67,12 @@ fn bytes_of<'a>(unit: &'a Unit, assignment: &Assignment) -> Option<&'a [u8]> {
 
 fn replaced(assignment: &Assignment, value: &str) -> Splice {
     let span = assignment.value.span();
-    // An empty value is where the line ends.
+    // An empty value is at the end of the line.
     Splice::new(span.start as usize..span.end as usize, value)
 }
 
-/// A new line in a section: behind its neighbour, or behind the section's header.
+/// Inserts a new line in a section: after the setting that customarily precedes it, or after the
+/// section's header.
 fn added(file: &UnitFile, section: &str, key: &str, line: &str) -> Result<Splice, String> {
     let bytes = &file.file.bytes;
     let rank = |key: &str| known::find(section, key).and_then(|setting| setting.order());
@@ -94,16 +96,16 @@ fn added(file: &UnitFile, section: &str, key: &str, line: &str) -> Result<Splice
     Ok(line_after(bytes, at as usize, b"", line))
 }
 
-/// A unit's files as they are told apart by path.
+/// Where changes to a unit are written, by path.
 #[derive(Debug, Clone)]
 pub(super) struct Placing {
-    /// Where the unit's drop-ins of this machine go.
+    /// The directory of this machine's drop-ins for the unit.
     pub directory: PathBuf,
-    /// Its drop-ins, in the order in which they apply, by path free of links.
+    /// The unit's drop-ins, in the order in which they apply, by path with links resolved.
     pub drop_ins: Vec<PathBuf>,
 }
 
-/// Which unit files were read, and where a drop-in for each would go.
+/// The unit's drop-ins that were read, and where a new one would go.
 pub(super) fn placing(unit: &Unit, repository: bool) -> Option<Placing> {
     let fragment = unit.fragment.as_ref()?;
     let drop_ins = unit.drop_ins.iter().map(|file| file.file.path.clone()).collect();
@@ -120,14 +122,14 @@ pub(super) fn placing(unit: &Unit, repository: bool) -> Option<Placing> {
     Some(Placing { directory, drop_ins })
 }
 
-/// A setting of which a drop-in would have to say something else.
+/// A setting that a drop-in would have to change.
 type UnitSetting = (Arc<str>, String);
 
 fn parsed(bytes: &[u8]) -> UnitFile {
     syntax::parse(Arc::new(SourceFile::new(FileId(0), "unit", bytes)))
 }
 
-/// The values of a setting as they are written, continuations and all.
+/// The values of a setting as written, including continuations.
 fn written(file: &UnitFile, setting: &UnitSetting) -> Vec<Vec<u8>> {
     file.all(&setting.0, &setting.1).map(|a| file.file.slice(a.value.span()).to_vec()).collect()
 }
@@ -136,7 +138,8 @@ fn raw(file: &UnitFile, assignment: &Assignment) -> Vec<u8> {
     file.file.slice(assignment.value.span()).to_vec()
 }
 
-/// A command line that systemd refuses or ignores: it goes on complaining of the file.
+/// Whether systemd refuses or ignores the command line: it would complain about the file even with
+/// a drop-in.
 fn is_refused(assignment: &Assignment) -> bool {
     let name = UnitName::parse("any.service");
     let specifiers = name.map(Specifiers::new);
@@ -144,9 +147,10 @@ fn is_refused(assignment: &Assignment) -> bool {
     assignment.key.value.starts_with("Exec") && matches!(commands, Some(Err(_)))
 }
 
-/// The lines of a drop-in that make of `before` what `after` would be, in the order of `after`.
+/// The lines of a drop-in that turn `before` into `after`, in the order of `after`.
 ///
-/// `drop_ins` are those that apply before it. Fails with the reason where a drop-in cannot say it.
+/// `drop_ins` are those that apply earlier. Fails with the reason if a drop-in cannot express the
+/// change.
 pub(super) fn as_drop_in(
     before: &[u8],
     after: &[u8],
@@ -228,7 +232,7 @@ fn setting_lines(
     Ok(std::iter::once(line(b"")).chain(list).collect())
 }
 
-/// A drop-in with lines added: to what is there already, or as a new file.
+/// A drop-in with additional lines: the old one extended, or a new file.
 pub(super) fn with_lines(old: Option<&[u8]>, lines: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut out = old.unwrap_or_default().to_vec();
     let mut sections: Vec<&str> = Vec::new();
@@ -259,7 +263,7 @@ pub(super) fn with_lines(old: Option<&[u8]>, lines: &[(String, Vec<u8>)]) -> Vec
     out
 }
 
-/// Where a line at the end of a section goes: behind its last assignment or its header.
+/// Where a line at the end of a section goes: after its last assignment or its header.
 fn section_end(bytes: &[u8], section: &str) -> Option<usize> {
     let file = parsed(bytes);
     let header = file.sections.iter().rev().find(|header| header.value == section)?;
@@ -289,10 +293,10 @@ mod tests {
     #[test]
     fn what_a_file_goes_on_to_be_blamed_for_no_drop_in_mends() {
         for (before, after) in [
-            // The misspelt name stays, and so does the warning.
+            // The misspelt name stays, and so does systemd's warning.
             ("[Service]\nKilMode=mixed\n", "[Service]\nKillMode=mixed\n"),
             ("[Unit]\nUser=a\n[Service]\n", "[Unit]\n[Service]\nUser=a\n"),
-            // systemd refuses the unit for this line, whatever comes after it.
+            // systemd refuses the unit because of this line, whatever comes after it.
             ("[Service]\nExecStartPre=/a %Z\n", "[Service]\nExecStartPre=/a %%Z\n"),
             ("[Service]\nExecStart=/a 'b\n", "[Service]\nExecStart=/a b\n"),
             ("[Service]\nExecStart=/a \\ \n  b\n", "[Service]\nExecStart=/a \\\n  b\n"),
@@ -300,7 +304,7 @@ mod tests {
         ] {
             assert!(said(before, after).is_err(), "{before}");
         }
-        // A line that is not touched does not matter.
+        // A line that is not changed does not matter.
         let before = "[Service]\nExecStartPre=/a 'b\nKillMode=none\n";
         let after = before.replace("none", "mixed");
         assert_eq!(said(before, &after).as_deref(), Ok("[Service]\nKillMode=mixed\n"));

@@ -1,16 +1,17 @@
-//! Is a change valid? The programs' own checks before and after: a change that makes them worse is
-//! undone.
+//! Validates a change with the programs' own checks before and after: a change that makes their
+//! results worse is undone.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::owners::Concerned;
 use crate::host::{Command, Host, Program, RunError};
+use crate::source::nginx_test;
 
-/// How long `systemd-analyze verify` may take; it loads every unit that is referred to.
+/// How long `systemd-analyze verify` may take; it loads every unit that the checked units refer to.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What one program says about the files as they are.
+/// The result of one program's check of the files as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Opinion {
     command: String,
@@ -18,26 +19,25 @@ struct Opinion {
     lines: BTreeSet<String>,
 }
 
-/// What the programs say about the files as they are.
+/// The results of the programs' checks of the files as they are.
 #[derive(Debug, Clone, Default)]
 pub struct Opinions {
     opinions: Vec<Opinion>,
-    /// Programs that were not asked, and why.
+    /// Programs that were not run, and why.
     pub skipped: Vec<String>,
 }
 
 impl Opinions {
-    /// Asks `systemd-analyze verify` of the units with a changed file, and `nginx -t` where a file
-    /// of nginx changes. Only a live host has programs to ask.
+    /// Runs `systemd-analyze verify` for the units with a changed file, and `nginx -t` if a file of
+    /// nginx changes. Only a live host has programs to run.
     pub fn ask(host: &dyn Host, concerned: &Concerned) -> Self {
         let mut opinions = Self::default();
         for unit in &concerned.units {
             let arguments = ["verify", "--man=no", "--recursive-errors=no", unit];
             opinions.one(host, Command::new(Program::SystemdAnalyze, arguments).within(LIMIT));
         }
-        if concerned.nginx {
-            let test = Command::new(Program::Nginx, ["-t"]);
-            opinions.one(host, Command { needs_root: true, ..test });
+        if let Some(options) = &concerned.nginx {
+            opinions.one(host, nginx_test::command(options));
         }
         opinions
     }
@@ -57,7 +57,7 @@ impl Opinions {
         }
     }
 
-    /// What is worse now than it was: a program refuses what it accepted, or finds more.
+    /// What is worse than before: a program refuses what it accepted, or reports more.
     pub fn worse_than(&self, before: &Self) -> Vec<String> {
         let mut worse = Vec::new();
         for now in self.opinions.iter().filter(|opinion| !opinion.accepts) {
@@ -72,7 +72,7 @@ impl Opinions {
         worse
     }
 
-    /// The programs that accept what is there now, each by its first words: `nginx -t`.
+    /// The programs that accept the files as they are now, each by its first words: `nginx -t`.
     pub fn agreeing(&self) -> BTreeSet<String> {
         let short =
             |opinion: &Opinion| opinion.command.split(' ').take(2).collect::<Vec<_>>().join(" ");

@@ -17,7 +17,8 @@ use rustix::net::{
 };
 use rustix::process::{Pid, Signal};
 
-/// Where systemd hears what services say (`NOTIFY_SOCKET` of the system's manager).
+/// The socket on which systemd receives notifications from services (`NOTIFY_SOCKET` of the system
+/// manager).
 const NOTIFY: &str = "/run/systemd/notify";
 
 /// The signals that a hand-over sends.
@@ -25,18 +26,19 @@ const NOTIFY: &str = "/run/systemd/notify";
 pub enum Send {
     /// SIGUSR2: gunicorn starts a second master next to itself.
     Usr2,
-    /// SIGTERM: gunicorn finishes its requests and ends.
+    /// SIGTERM: gunicorn finishes its requests and exits.
     Term,
-    /// SIGKILL: what does not hear the others.
+    /// SIGKILL: for processes that ignore the other signals.
     Kill,
 }
 
-/// Sends a signal to a process that started at that tick, and to no other that has its number by
-/// now.
+/// Sends a signal to the process that started at this tick, and never to another process that has
+/// its number by now.
 pub fn signal(pid: u32, started: u64, send: Send) -> io::Result<()> {
     let gone = || io::Error::other(format!("process {pid} is gone"));
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
-    // The descriptor keeps meaning this process, so nothing can come between look and signal.
+    // The descriptor keeps referring to this process, so no other can take its place between the
+    // check and the signal.
     let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
     let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero()))?;
     if start_of(&stat) != Some(started) {
@@ -50,16 +52,16 @@ pub fn signal(pid: u32, started: u64, send: Send) -> io::Result<()> {
     Ok(rustix::process::pidfd_send_signal(handle, signal)?)
 }
 
-/// The 22nd field of `/proc/PID/stat`; the second, in parentheses, may contain anything.
+/// The 22nd field of `/proc/PID/stat`; the second field, in parentheses, may contain anything.
 fn start_of(stat: &[u8]) -> Option<u64> {
     let close = memchr::memrchr(b')', stat)?;
     let rest = std::str::from_utf8(stat.get(close + 1..)?).ok()?;
     rest.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// Tells systemd, in the name of the main process, which process takes its place. Only root may
-/// speak for another process; systemd takes it where the unit's `NotifyAccess=` lets its main
-/// process speak.
+/// Tells systemd, on behalf of the main process, which process takes its place. Only root may send
+/// for another process; systemd accepts the message if the unit's `NotifyAccess=` allows one from
+/// the main process.
 pub fn hand_over(from: u32, to: u32) -> io::Result<()> {
     let wrong = || io::Error::other("no such process");
     let pid = i32::try_from(from).ok().and_then(Pid::from_raw).ok_or_else(wrong)?;
@@ -78,10 +80,10 @@ pub fn hand_over(from: u32, to: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// When a worker last gave a sign of life: gunicorn's worker touches a file of its own, which has
-/// no name any more, once it has loaded the application and from then on every second or so
-/// (`gunicorn.workers.workertmp`). Seconds and nanoseconds of its last change; `None` if the
-/// process has no such file, or may not be looked at.
+/// When a worker last gave a sign of life. gunicorn's worker touches a file of its own, which is
+/// already unlinked, once it has loaded the application and about every second after that
+/// (`gunicorn.workers.workertmp`). Returns the seconds and nanoseconds of the file's last change;
+/// `None` if the process has no such file, or cannot be examined.
 pub fn heartbeat(pid: u32) -> Option<(i64, i64)> {
     fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten().find_map(|entry| {
         let path = entry.path();
@@ -95,8 +97,8 @@ pub fn heartbeat(pid: u32) -> Option<(i64, i64)> {
     })
 }
 
-/// Reads a file as it is at this moment: of `/proc`, or of a control group, which comes and goes with
-/// its unit. None where it is not there.
+/// Reads the current content of a file, for example in `/proc` or in a control group, which comes
+/// and goes with its unit. `None` if the file does not exist.
 pub fn read(path: &Path) -> Option<Vec<u8>> {
     use std::io::Read;
     let mut bytes = Vec::new();
@@ -104,13 +106,13 @@ pub fn read(path: &Path) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Is it a directory at this moment, links followed?
+/// Whether the path is a directory at this moment, links followed.
 pub fn is_directory(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
-/// Moves a link to another directory, at once and for good: a new link next to it takes its place
-/// and its owner.
+/// Points a link to another directory, atomically and durably: a new link with the same owner is
+/// created next to it and takes its place.
 pub fn move_link(link: &Path, to: &Path) -> io::Result<()> {
     let directory = link.parent().ok_or_else(|| io::Error::other("the link has no directory"))?;
     let name = link.file_name().ok_or_else(|| io::Error::other("the link has no name"))?;
@@ -136,13 +138,13 @@ pub fn move_link(link: &Path, to: &Path) -> io::Result<()> {
     result
 }
 
-/// The bytes that are free for others than root where a path is, and the inodes.
+/// The free bytes and inodes, for users other than root, in the file system of a path.
 pub fn room(path: &Path) -> io::Result<(u64, u64)> {
     let found = rustix::fs::statvfs(path)?;
     Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_favail))
 }
 
-/// A log of lines that only grows; each line is on the disk before the next step begins.
+/// An append-only log of lines; each line is on the disk before the next step begins.
 #[derive(Debug)]
 pub struct Log {
     file: fs::File,
@@ -150,13 +152,13 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log, and makes it with mode 0600 where it is not there. A link is an error.
+    /// Opens the log, or creates it with mode 0600 if it does not exist. A link is an error.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
         let mut options = fs::OpenOptions::new();
         options.append(true).read(true).create(true).mode(0o600).custom_flags(flags);
         let mut file = options.open(path)?;
-        // A run that was killed may have left half a line.
+        // A killed run may have left half a line.
         use std::io::{Read, Seek, SeekFrom};
         if file.metadata()?.len() > 0 {
             file.seek(SeekFrom::End(-1))?;
@@ -169,7 +171,7 @@ impl Log {
         Ok(Self { file, path: path.into() })
     }
 
-    /// Adds a line.
+    /// Appends a line.
     pub fn add(&mut self, line: &str) -> io::Result<()> {
         let mut whole = String::with_capacity(line.len() + 1);
         whole.push_str(line);
@@ -178,18 +180,18 @@ impl Log {
         self.file.sync_data()
     }
 
-    /// Where it is.
+    /// The path of the log.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// Has somebody asked the program to stop (Ctrl-C, SIGTERM, the terminal gone)?
+/// Whether somebody asked the program to stop (Ctrl-C, SIGTERM, the terminal gone).
 #[derive(Debug, Clone, Default)]
 pub struct Interrupts(Arc<AtomicBool>);
 
 impl Interrupts {
-    /// Takes the signals that ask for an end; from now on they are only noted.
+    /// Catches the signals that ask the program to stop; from now on they are only recorded.
     pub fn catch() -> io::Result<Self> {
         let flag = Arc::new(AtomicBool::new(false));
         for signal in
@@ -200,7 +202,7 @@ impl Interrupts {
         Ok(Self(flag))
     }
 
-    /// Was one heard?
+    /// Whether such a signal arrived.
     pub fn heard(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

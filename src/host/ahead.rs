@@ -1,11 +1,11 @@
-//! The rest of a path while it is followed component by component.
+//! The components of a path that have yet to be followed.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The components ahead, as the path's text: doubled slashes and `.` are none, `..` is one.
+/// The components ahead, as the path's text. Empty components and `.` do not count, `..` does.
 pub(super) struct Ahead<'p> {
     text: Cow<'p, [u8]>,
     at: usize,
@@ -35,7 +35,8 @@ impl<'p> Ahead<'p> {
         self.at == self.text.len()
     }
 
-    /// Takes the next component off. It stays borrowed from `self`, so what has to outlive that is copied.
+    /// Takes the next component. The component stays borrowed from `self`, so what has to outlive
+    /// the borrow is copied.
     pub fn next(&mut self) -> Option<&OsStr> {
         if self.is_empty() {
             return None;
@@ -48,7 +49,7 @@ impl<'p> Ahead<'p> {
         Some(OsStr::from_bytes(&self.text[start..end]))
     }
 
-    /// Goes through a link's target first.
+    /// Puts a link's target in front of the remaining components.
     pub fn first(&mut self, target: &Path) {
         let mut text = Vec::with_capacity(target.as_os_str().len() + 1 + self.text.len() - self.at);
         text.extend_from_slice(target.as_os_str().as_bytes());
@@ -58,7 +59,7 @@ impl<'p> Ahead<'p> {
         self.pass_over();
     }
 
-    /// All that is left, behind a path.
+    /// Appends all remaining components to a path.
     pub fn append_to(mut self, path: &mut std::path::PathBuf) {
         while let Some(name) = self.next() {
             path.push(name);

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use super::Host;
 
-/// The host below, somebody else's or the overlay's own.
+/// The wrapped host, borrowed or owned.
 pub(super) enum Base<'h> {
     Lent(&'h dyn Host),
     Own(Box<dyn Host + 'h>),

@@ -11,11 +11,11 @@ use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 use rustix::thread::LinkNameSpaceType;
 
-/// The kernel answers at once; this is for one that does not.
+/// The kernel answers at once; the limit is for a kernel that does not.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
 /// The most messages that are read, of some hundred sockets each.
 const MESSAGE_LIMIT: usize = 1 << 12;
-/// The largest message: the kernel's dumps are of a few pages.
+/// The largest message: the kernel's dumps have a few pages.
 const MESSAGE_SIZE: usize = 64 << 10;
 
 /// `SOCK_DIAG_BY_FAMILY` (linux/sock_diag.h).
@@ -26,24 +26,24 @@ const ERROR: u16 = 2;
 const DONE: u16 = 3;
 /// The request: a netlink header of 16 bytes and `struct unix_diag_req` (linux/unix_diag.h).
 const REQUEST_SIZE: u32 = 16 + 24;
-/// `TCP_LISTEN`, as a bit of the states that are asked for.
+/// `TCP_LISTEN`, as a bit in the set of requested states.
 const LISTENING: u32 = 1 << 10;
-/// `UDIAG_SHOW_VFS`, and the attribute that answers it.
+/// `UDIAG_SHOW_VFS`, and the attribute that contains the answer.
 const SHOW_FILE: u32 = 2;
 const FILE: u16 = 1;
 
-/// A unix socket that listens, and the file it was bound to.
+/// A listening unix socket, and the file it was bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BoundSocket {
     /// The socket's own inode.
     pub socket: u64,
-    /// The number of the file's inode; its lower half where it has more than 32 bits.
+    /// The number of the file's inode; the lower 32 bits if it has more.
     pub inode: u32,
-    /// Major and minor number of the file's device.
+    /// The major and minor number of the file's device.
     pub device: (u32, u32),
 }
 
-/// Asks the kernel for every unix socket that listens in the reader's network namespace.
+/// Asks the kernel for every listening unix socket in the reader's network namespace.
 pub(super) fn sockets() -> Result<Vec<BoundSocket>, Errno> {
     let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
     let socket =
@@ -88,7 +88,7 @@ fn request() -> Vec<u8> {
     bytes
 }
 
-/// Takes a message of several parts apart. Is it the last?
+/// Takes a message of several parts apart. Returns whether it is the last message.
 fn read(mut message: &[u8], found: &mut Vec<BoundSocket>) -> Result<bool, Errno> {
     while let (Some(length), Some(kind)) = (word(message, 0), half(message, 4)) {
         let length = length as usize;
@@ -107,14 +107,14 @@ fn read(mut message: &[u8], found: &mut Vec<BoundSocket>) -> Result<bool, Errno>
     Ok(false)
 }
 
-/// `struct unix_diag_msg` and the attributes behind it. Nothing for one without a file.
+/// Reads `struct unix_diag_msg` and its attributes. `None` for a socket without a file.
 fn socket(part: &[u8]) -> Option<BoundSocket> {
     let socket = u64::from(word(part, 4)?);
     let mut attributes = part.get(16..)?;
     while let (Some(length), Some(kind)) = (half(attributes, 0), half(attributes, 2)) {
         let value = attributes.get(4..usize::from(length))?;
         if kind == FILE {
-            // The kernel's own form of a device: 12 bits and 20.
+            // The kernel's own encoding of a device number: 12 bits and 20 bits.
             let device = word(value, 4)?;
             let device = (device >> 20, device & 0xf_ffff);
             return Some(BoundSocket { socket, inode: word(value, 0)?, device });

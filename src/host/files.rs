@@ -1,7 +1,7 @@
 //! The files of a repository that the user named (`--unit F`, `--nginx F`, `--app-dir D` …).
 //!
-//! Only what was named is visible, and what is below a named directory. Everything else is neither
-//! present nor missing: it was not given, and the facts that need it stay unknown.
+//! Only the named files and the content of the named directories are visible. Everything else is
+//! neither present nor missing: it was not given, and the facts that need it stay unknown.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,28 +9,28 @@ use std::path::{Path, PathBuf};
 use super::tidy;
 use super::{Host, HostError, HostErrorKind, Lookup, Metadata, Outcome, TreeHost};
 
-/// A view of this machine that is narrowed to the paths named on the command line.
+/// A view of this machine that is restricted to the paths named on the command line.
 #[derive(Debug)]
 pub struct FilesHost {
     tree: TreeHost,
     /// The directory that relative paths start from.
     directory: PathBuf,
     given: Vec<PathBuf>,
-    /// What is behind a link that leads out of the directories given is not seen either.
+    /// Whether the targets of links that leave the given directories are hidden too.
     fenced: bool,
 }
 
 impl FilesHost {
-    /// `directory` is the working directory; `given` the files and directories, as written.
+    /// `directory` is the working directory, `given` the named files and directories, as written.
     pub fn new(directory: PathBuf, given: &[PathBuf]) -> Result<Self, HostError> {
         let given = given.iter().map(|path| tidy(&directory.join(path))).collect();
         Ok(Self { tree: TreeHost::live()?, directory, given, fenced: false })
     }
 
-    /// A repository's directories. Its links lead nowhere outside of them.
+    /// A view of a repository's directories. Its links cannot lead outside of them.
     pub fn fenced(directory: PathBuf, given: &[PathBuf]) -> Result<Self, HostError> {
         let mut host = Self::new(directory, given)?;
-        // Where a directory itself is reached through a link, its own name counts.
+        // If a given directory is itself reached through a link, its own path counts.
         let own = |path: &PathBuf| host.tree.look(path).resolved;
         host.given = host.given.iter().flat_map(|path| [path.clone(), own(path)]).collect();
         host.fenced = true;
@@ -78,7 +78,7 @@ impl Host for FilesHost {
     }
 }
 
-/// An error mentions the path as the user wrote it.
+/// Makes an error mention the path as the user wrote it.
 fn rename<T>(path: &Path, result: Result<T, HostError>) -> Result<T, HostError> {
     result.map_err(|error| HostError { path: path.into(), ..error })
 }

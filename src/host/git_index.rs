@@ -1,21 +1,21 @@
 //! Which files git tracks, according to its index (`gitformat-index(5)`).
 //!
-//! Used only for files that `.gitignore` names. There is no answer for version 4 (which shortens
-//! names), for a split index, and for a work tree separate from its repository: such files are then
-//! left out as `.gitignore` says, and named.
+//! Used only for files that `.gitignore` names. Version 4 of the index (which shortens names), a
+//! split index, and a work tree separate from its repository are not supported: then the files are
+//! left out as `.gitignore` says, and are named in the report.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// An index is far smaller.
+/// A real index is far smaller.
 const LIMIT: u64 = 256 << 20;
-/// Before a name stand the times, numbers, size, hash and flags of its file.
+/// The length of the times, numbers, size, hash and flags that precede a file's name.
 const BEFORE: usize = 62;
 
 /// The index of the repository that a directory is in.
 pub(super) struct Index {
     bytes: Vec<u8>,
-    /// The directory's path from the top of the repository.
+    /// The directory's path relative to the top of the repository.
     below: PathBuf,
 }
 
@@ -31,13 +31,13 @@ impl Index {
             .then(|| Self { bytes, below: full.strip_prefix(top).unwrap_or(Path::new("")).into() })
     }
 
-    /// Does it hold this file, named from the directory?
+    /// Whether the index contains this file, named relative to the directory.
     pub(super) fn holds(&self, path: &Path) -> bool {
         let name = self.below.join(path);
         let name = name.as_os_str().as_encoded_bytes();
         memchr::memmem::find_iter(&self.bytes, name).any(|at| {
-            // Its length is in the flags right before it, and in version 3 there may be two bytes
-            // more between them.
+            // The length of the name is in the flags right before it; in version 3 there may be two
+            // more bytes between them.
             let length = |from: usize| {
                 let flags = self.bytes.get(at.checked_sub(from)?..)?.get(..2)?;
                 Some(usize::from(u16::from_be_bytes([flags[0], flags[1]]) & 0x0fff))

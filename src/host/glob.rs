@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::{Host, HostError, HostErrorKind, LIST_LIMIT, Outcome};
 
-/// Does this word hold a character that `glob(3)` treats as a pattern?
+/// Whether this word contains a character that `glob(3)` treats as a pattern.
 pub fn has_magic(name: &OsStr) -> bool {
     name.as_bytes().iter().any(|b| matches!(b, b'*' | b'?' | b'['))
 }
@@ -32,8 +32,8 @@ pub(super) fn glob<H: Host + ?Sized>(host: &H, pattern: &Path) -> Result<Vec<Pat
             match host.list(directory) {
                 Ok(names) => next
                     .extend(names.iter().filter(|n| matcher.matches(n)).map(|n| directory.join(n))),
-                // glob(3) ignores what is not a directory or not there. A directory that cannot be
-                // read is not the same as an empty one.
+                // glob(3) ignores what is missing or not a directory. But a directory that cannot
+                // be read is not the same as an empty one.
                 Err(error) => match error.kind {
                     HostErrorKind::NotFound | HostErrorKind::NotADirectory => {}
                     _ => return Err(error),
@@ -69,8 +69,8 @@ struct NameMatcher {
 }
 
 enum Glob {
-    /// What is before, between and behind the `*` in it, as in `*.conf`: nearly every pattern there
-    /// is, and not worth a regular expression.
+    /// The text before, between and after the `*`, as in `*.conf`. Nearly all patterns are like
+    /// this and need no regular expression.
     Stars(Vec<Vec<u8>>),
     Other(globset::GlobMatcher),
 }
@@ -93,7 +93,8 @@ impl NameMatcher {
         if let Some(glob) = Glob::stars(text.as_bytes()) {
             return Ok(Self { glob, dot });
         }
-        // Braces mean nothing to glob(3) without GLOB_BRACE, which neither nginx nor systemd set.
+        // Braces have no meaning in glob(3) without GLOB_BRACE, which neither nginx nor systemd
+        // sets.
         let text = text.replace('{', "[{]").replace('}', "[}]");
         let glob = globset::GlobBuilder::new(&text)
             .literal_separator(true)
@@ -113,8 +114,8 @@ impl NameMatcher {
     }
 }
 
-/// Are the parts in a name, one after the other, the first at its start and the last at its end? Of
-/// those between, the first place is as good as any.
+/// Whether the parts are in a name one after the other, the first at its start and the last at its
+/// end. For the parts between them, the first match is as good as any.
 fn in_order(parts: &[Vec<u8>], name: &[u8]) -> bool {
     let [first, between @ .., last] = parts else {
         return parts.first().is_some_and(|only| only == name);

@@ -1,6 +1,6 @@
 //! One request over HTTP/1.1, for `--probe`: over TCP, over TLS, or directly to a unix socket.
 //!
-//! Only the status counts, so the answer is read up to the end of its status line.
+//! Only the status matters, so the response is read only up to the end of its status line.
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
@@ -19,7 +19,7 @@ pub const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// The longest status line that is read.
 const LINE_LIMIT: usize = 8 << 10;
 
-/// Where a request goes.
+/// The target of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HttpTarget {
     /// A unix socket.
@@ -46,45 +46,45 @@ impl fmt::Display for HttpTarget {
 /// A GET request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRequest {
-    /// Where it goes.
+    /// The target.
     pub target: HttpTarget,
     /// The `Host` header.
     pub host: String,
-    /// Path and query.
+    /// The path and query.
     pub path: String,
-    /// Within TLS: `https://`.
+    /// Whether the request uses TLS: `https://`.
     pub tls: bool,
-    /// How long it may take, from the name's lookup to the status line.
+    /// How long it may take, from the lookup of the name to the status line.
     pub limit: Duration,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpAnswer {
     /// The status.
     pub status: u16,
-    /// From the connection's start to the status line.
+    /// The time from the start of the connection to the status line.
     pub took: Duration,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HttpError {
-    /// No request is made here: a file tree, files of a repository.
+    /// This host makes no requests: a file tree, files of a repository.
     NotHere,
-    /// The host's name leads to no address.
+    /// The host's name has no address.
     Unresolved,
-    /// The unix socket is not there.
+    /// The unix socket does not exist.
     NoSocket,
-    /// Nobody listens.
+    /// Nothing listens there.
     Refused,
-    /// The right to connect is missing.
+    /// The permission to connect is missing.
     PermissionDenied,
-    /// No answer within the limit.
+    /// There was no response within the limit.
     TimedOut,
-    /// The connection ended without an answer.
+    /// The connection ended without a response.
     Closed,
-    /// What came is not HTTP.
+    /// The response is not HTTP.
     NotHttp,
     /// TLS failed, with its reason.
     Tls(String),
@@ -109,8 +109,8 @@ impl fmt::Display for HttpError {
     }
 }
 
-/// Makes a request. The limit holds for all of it, also for what has no limit of its own: the
-/// name's lookup, and connecting to a unix socket whose queue is full.
+/// Makes a request. The limit covers everything, including steps without a limit of their own: the
+/// lookup of the name, and connecting to a unix socket whose queue is full.
 pub(super) fn get(request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
     let (sender, receiver) = mpsc::channel();
     let (request, limit) = (request.clone(), request.limit);

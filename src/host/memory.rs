@@ -1,4 +1,4 @@
-//! A file tree in memory: the rules' examples and the tests are read through it.
+//! A file tree in memory, which the rules' examples and the tests use.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ struct MemoryNode {
     content: Vec<u8>,
 }
 
-/// A tree built up in memory. Directories above an entry come into being by themselves, owned by
+/// A file tree built in memory. Parent directories of an entry are created automatically, owned by
 /// root with mode 0755.
 #[derive(Debug, Clone)]
 pub struct MemoryHost {
@@ -58,19 +58,19 @@ impl MemoryHost {
             self.put(parent, FileKind::Directory, 0o755, Vec::new());
         }
         let size = content.len() as u64;
-        // No two things are made at one moment.
+        // No two entries have the same time.
         let mtime_nanos = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         let metadata = Metadata { kind, mode, uid: 0, gid: 0, size, mtime: 0, mtime_nanos };
         self.nodes.insert(path.into(), MemoryNode { metadata, content });
     }
 
-    /// Adds a file of mode 0644 that root owns.
+    /// Adds a file of mode 0644 owned by root.
     pub fn file(&mut self, path: impl AsRef<Path>, content: impl Into<Vec<u8>>) -> &mut Self {
         self.put(path, FileKind::File, 0o644, content.into());
         self
     }
 
-    /// Adds a directory of mode 0755 that root owns.
+    /// Adds a directory of mode 0755 owned by root.
     pub fn directory(&mut self, path: impl AsRef<Path>) -> &mut Self {
         self.put(path, FileKind::Directory, 0o755, Vec::new());
         self
@@ -89,18 +89,18 @@ impl MemoryHost {
         self
     }
 
-    /// Takes an entry out, with all below it.
+    /// Removes an entry, with everything below it.
     pub fn remove(&mut self, path: impl AsRef<Path>) -> &mut Self {
         self.nodes.retain(|entry, _| !entry.starts_with(path.as_ref()));
         self
     }
 
-    /// Is there an entry at just this path?
+    /// Whether there is an entry at exactly this path.
     pub fn contains(&self, path: impl AsRef<Path>) -> bool {
         self.nodes.contains_key(path.as_ref())
     }
 
-    /// Sets mode and owner of an entry that is there.
+    /// Sets the mode and owner of an existing entry.
     pub fn own(&mut self, path: impl AsRef<Path>, mode: u32, uid: u32, gid: u32) -> &mut Self {
         if let Some(node) = self.nodes.get_mut(path.as_ref()) {
             node.metadata = Metadata { mode, uid, gid, ..node.metadata };
@@ -108,8 +108,8 @@ impl MemoryHost {
         self
     }
 
-    /// Says what a command answers whose line begins with these words (`systemctl show`). The
-    /// command said last counts.
+    /// Sets the answer of commands whose line begins with these words (`systemctl show`). The last
+    /// matching answer counts.
     pub fn command(
         &mut self,
         line: impl Into<String>,
@@ -119,14 +119,14 @@ impl MemoryHost {
         self
     }
 
-    /// Says what the application's import answers.
+    /// Sets the answer of importing the application.
     pub fn imports(&mut self, answer: Result<Output, RunError>) -> &mut Self {
         self.imported = Some(answer);
         self
     }
 
-    /// Says what a request is answered: `target` is `unix:/path` or `host:port`, and may have the
-    /// request's path behind a space.
+    /// Sets the response to a request: `target` is `unix:/path` or `host:port`, optionally with a
+    /// space and the request's path after it.
     pub fn answer(
         &mut self,
         target: impl Into<String>,
@@ -136,19 +136,19 @@ impl MemoryHost {
         self
     }
 
-    /// Says of the sockets that listen whether each is bound to the file at this path.
+    /// Sets, for the listening sockets, whether each is bound to the file at this path.
     pub fn binds(&mut self, path: impl AsRef<Path>, told: &[(u64, Option<bool>)]) -> &mut Self {
         self.bound.insert(path.as_ref().into(), told.to_vec());
         self
     }
 
-    /// Says how much room is left at this path and below.
+    /// Sets how much space is free at this path and below.
     pub fn has_room(&mut self, path: impl AsRef<Path>, room: Room) -> &mut Self {
         self.rooms.insert(path.as_ref().into(), room);
         self
     }
 
-    /// Sets the time of the last change of an entry that is there, a link itself too.
+    /// Sets the time of the last change of an existing entry; for a link, that of the link itself.
     pub fn touch(&mut self, path: impl AsRef<Path>, mtime: i64) -> &mut Self {
         if let Some(node) = self.nodes.get_mut(path.as_ref()) {
             node.metadata.mtime = mtime;

@@ -2,7 +2,7 @@
 //!
 //! Everything that the program learns from a machine, a file tree or a repository comes through the
 //! [`Host`] trait, so that a live host, an image under `--root` and a capture are read by the same
-//! code. Nothing here knows what the bytes mean.
+//! code. No code here depends on the meaning of the bytes.
 
 pub mod act;
 mod ahead;
@@ -49,12 +49,12 @@ pub use view::{View, ViewHost};
 
 /// The largest file that is read unless the caller says otherwise, in bytes.
 pub const READ_LIMIT: u64 = 64 << 20;
-/// The most names that one directory listing returns; more is an error, not a cut.
+/// The most names that one directory listing returns; more is an error and not silently cut off.
 pub const LIST_LIMIT: usize = 100_000;
-/// The most symbolic links one path may cross, as in Linux (`path_resolution(7)`).
+/// The most symbolic links that one path may cross, as in Linux (`path_resolution(7)`).
 pub const LINK_LIMIT: usize = 40;
 
-/// What kind of thing a path names.
+/// The kind of file that a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileKind {
@@ -62,7 +62,7 @@ pub enum FileKind {
     File,
     /// A directory.
     Directory,
-    /// A symbolic link (only seen where links are not followed).
+    /// A symbolic link (only reported if links are not followed).
     Link,
     /// A unix socket.
     Socket,
@@ -88,7 +88,7 @@ impl fmt::Display for FileKind {
 /// Mode, owner and size of one inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Metadata {
-    /// What it is.
+    /// Its kind.
     pub kind: FileKind,
     /// The permission bits, `0o7777` at most.
     pub mode: u32,
@@ -96,43 +96,63 @@ pub struct Metadata {
     pub uid: u32,
     /// The owning group's number.
     pub gid: u32,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Last change of the content, seconds since 1970.
+    /// The last change of the content, in seconds since 1970.
     pub mtime: i64,
     /// The rest of that time, in nanoseconds.
     #[serde(skip)]
     pub mtime_nanos: u32,
 }
 
-/// How much room is left in a file system, for everybody but root.
+/// How much space is free in a file system, for everybody but root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Room {
     /// Its size in bytes.
     pub size: u64,
-    /// The bytes that are left.
+    /// The free bytes.
     pub left: u64,
-    /// The files and directories that can be made at all; 0 where nothing limits them.
+    /// The total number of inodes; 0 if there is no limit.
     pub files: u64,
-    /// Those that can still be made.
+    /// The free inodes.
     pub files_left: u64,
-    /// Nothing can be written there, however much room there is.
+    /// Whether nothing can be written there, however much space is free.
     pub read_only: bool,
+}
+
+/// The path under which [`Host::read`] and [`Host::room`] look at what a running process sees: a
+/// service may have mounts of its own (`PrivateTmp=`, `BindPaths=`, `RootDirectory=`).
+pub fn seen_by(pid: u32, path: &Path) -> PathBuf {
+    let inside = path.strip_prefix("/").unwrap_or(path);
+    PathBuf::from(format!("/proc/{pid}/root")).join(inside)
+}
+
+/// Is this a path by [`seen_by`]?
+pub fn is_seen(path: &Path) -> bool {
+    seen(path).is_some()
+}
+
+/// The process's root and the path below it, of a path by [`seen_by`].
+fn seen(path: &Path) -> Option<(PathBuf, &Path)> {
+    let (pid, inside) = path.strip_prefix("/proc").ok()?.to_str()?.split_once('/')?;
+    pid.parse::<u32>().ok()?;
+    let inside = inside.strip_prefix("root/")?;
+    Some((PathBuf::from(format!("/proc/{pid}/root")), Path::new(inside)))
 }
 
 /// One symbolic link that a path crossed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct LinkHop {
-    /// Where the link is.
+    /// The path of the link.
     pub link: PathBuf,
-    /// What it says, as written.
+    /// The target of the link, as written.
     pub target: PathBuf,
 }
 
-/// One directory that has to be searchable for the path to be reached.
+/// A directory that must be searchable for the path to be reached.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Step {
-    /// The directory, free of links.
+    /// The directory, with its links resolved.
     pub path: PathBuf,
     /// Its mode and owner.
     pub metadata: Metadata,
@@ -141,34 +161,34 @@ pub struct Step {
 /// How the walk along a path ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Something is there.
+    /// Something exists at the end.
     Present(Metadata),
-    /// Nothing is there; `at` is the first component that is missing, free of links before it.
+    /// Nothing exists there.
     Missing {
-        /// The first missing component.
+        /// The first missing component, with the links before it resolved.
         at: PathBuf,
     },
-    /// Not known.
+    /// Not known, with the reason.
     Failed(HostError),
 }
 
-/// A path walked to its end: where it leads and through what.
+/// The result of walking a path to its end: where it leads, and through what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lookup {
-    /// The path that was asked for.
+    /// The requested path.
     pub path: PathBuf,
-    /// The path free of links; where nothing is there, as far as it could be followed.
+    /// The path with its links resolved, as far as it could be followed.
     pub resolved: PathBuf,
-    /// The links crossed, in order.
+    /// The links that were crossed, in order.
     pub links: Vec<LinkHop>,
-    /// The directories crossed, from `/` on, without the last component.
+    /// The directories that were crossed, from `/` on, without the last component.
     pub steps: Vec<Step>,
-    /// How it ended.
+    /// How the walk ended.
     pub outcome: Outcome,
 }
 
 impl Lookup {
-    /// The metadata, where something is there.
+    /// The metadata, if something exists there.
     pub fn metadata(&self) -> Option<&Metadata> {
         match &self.outcome {
             Outcome::Present(metadata) => Some(metadata),
@@ -191,11 +211,12 @@ pub struct HostError {
 pub enum HostErrorKind {
     /// No such file or directory.
     NotFound,
-    /// The right to read it is missing.
+    /// The permission to read it is missing.
     PermissionDenied,
     /// A component of the path is not a directory.
     NotADirectory,
-    /// Something other than a regular file where one is needed: a directory, a fifo, a device.
+    /// Something other than a regular file where a regular file is needed: a directory, a fifo, a
+    /// device.
     NotAFile(FileKind),
     /// More than [`LINK_LIMIT`] links.
     LinkLoop,
@@ -203,18 +224,18 @@ pub enum HostErrorKind {
     TooLarge {
         /// Its size.
         size: u64,
-        /// What is read at most.
+        /// The most bytes that are read.
         limit: u64,
     },
     /// More than [`LIST_LIMIT`] names in one directory, or matches of one pattern.
     TooMany,
-    /// Only the files named on the command line are read, and this is none of them.
+    /// Only the files named on the command line are read, and this file is not among them.
     NotGiven,
-    /// It is on a file system that the machine mounts there, and that is not in this tree.
+    /// It is on a file system that the machine mounts there, and which is not in this tree.
     NotMounted,
     /// A service sees something else at the path than the machine does, and why.
     NotSeen(String),
-    /// A capture is replayed, and this was not asked when it was taken.
+    /// A capture is replayed, and it does not contain the answer to this question.
     NotCaptured,
     /// Anything else, with the operating system's words.
     Other(String),
@@ -259,21 +280,22 @@ pub trait Host {
     /// Walks a path to its end, following links the way the deployment would.
     fn look(&self, path: &Path) -> Lookup;
 
-    /// The inode at the path itself, where the last component may be a link.
+    /// The metadata of the path itself: if the last component is a link, of the link.
     fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError>;
 
-    /// A regular file's bytes. Anything else, and anything larger than `limit` bytes, is an error;
-    /// a fifo or a device is never opened for reading.
+    /// A regular file's bytes. Anything other than a regular file, and any file larger than `limit`
+    /// bytes, is an error; a fifo or a device is never opened for reading.
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError>;
 
-    /// What a symbolic link says, as written.
+    /// The target of a symbolic link, as written.
     fn read_link(&self, path: &Path) -> Result<PathBuf, HostError>;
 
     /// The names in a directory in byte order, without `.` and `..`.
     fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError>;
 
-    /// What the symbolic links in a directory say, as written, in no order; what is not a link, or
-    /// is gone in the meantime, is left out. More than `limit` names are an error.
+    /// The targets of the symbolic links in a directory, as written, in no particular order. What
+    /// is not a link, or is removed in the meantime, is left out. More than `limit` names are an
+    /// error.
     fn link_targets(&self, path: &Path, limit: usize) -> Result<Vec<PathBuf>, HostError> {
         let names = self.list(path)?;
         if names.len() > limit {
@@ -294,54 +316,53 @@ pub trait Host {
         Err(RunError::NotHere)
     }
 
-    /// Imports the application's code, as its user. Only the live host does.
+    /// Imports the application's code, as its user. Only the live host does so.
     fn import(&self, _import: &Import) -> Result<Output, RunError> {
         Err(RunError::NotHere)
     }
 
-    /// The unix sockets that listen, by the number that `/proc/net/unix` has for each: is it bound
-    /// to the very file that is at this path now? None if that is not known. The kernel tells of the
-    /// sockets of one network at a time: those of the program's own, and of these processes'. Only the
-    /// live host knows.
+    /// The listening unix sockets, by their number in `/proc/net/unix`: whether each is bound to
+    /// the very file that is at this path now, `None` if that is not known. The kernel shows the
+    /// sockets of one network namespace at a time: this program's own, and those of the given
+    /// processes. Only the live host can answer this.
     fn bound(&self, path: &Path, _networks: &[u32]) -> Result<Vec<(u64, Option<bool>)>, HostError> {
         Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
     }
 
-    /// What time it is, in seconds since 1970: for what a whole machine holds that ends on a day.
+    /// The current time in seconds since 1970, for things on a whole machine that expire.
     fn now(&self) -> Option<i64> {
         None
     }
 
-    /// How much room is left where a path is. Only the live host has any.
+    /// How much space is free in the file system of a path. Only the live host can answer this.
     fn room(&self, path: &Path) -> Result<Room, HostError> {
         Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
     }
 
-    /// What others were asked so far, programs and servers, in order, and how long each answer
-    /// took.
+    /// The programs and servers that were asked so far, in order, and how long each answer took.
     fn asked(&self) -> Vec<(&'static str, Duration)> {
         Vec::new()
     }
 
-    /// Makes a request over HTTP. Only the live host does.
+    /// Makes a request over HTTP. Only the live host does so.
     fn http(&self, _request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
         Err(HttpError::NotHere)
     }
 
-    /// The paths that match a shell pattern as `glob(3)` finds them: sorted, `*` and `?` do not
-    /// match a leading dot or `/`, braces are literal, a link to nothing matches too.
-    /// A pattern without `*`, `?` or `[` matches itself where it exists.
+    /// The paths that match a shell pattern as `glob(3)` finds them: sorted; `*` and `?` do not
+    /// match a leading dot or `/`; braces are literal; a dangling link matches too. A pattern
+    /// without `*`, `?` or `[` matches itself if it exists.
     fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>, HostError> {
         glob::glob(self, pattern)
     }
 }
 
-/// Is a directory the top of a git work tree?
+/// Whether a directory is the top of a git work tree.
 pub fn holds_git(host: &dyn Host, directory: &Path) -> bool {
     host.look(&directory.join(".git")).metadata().is_some()
 }
 
-/// Takes `.`, `..` and doubled slashes out of an absolute path by its text alone.
+/// Removes `.`, `..` and doubled slashes from an absolute path, by its text alone.
 pub fn tidy(path: &Path) -> PathBuf {
     let mut tidied = PathBuf::new();
     for component in path.components() {

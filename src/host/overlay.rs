@@ -1,8 +1,8 @@
-//! A host as it would be after changes that are not written yet: a plan is checked on it before
-//! anything is touched.
+//! A host as it would be after changes that are not written yet. A plan is checked on such a host
+//! before anything is touched.
 //!
-//! What is running (processes, sockets, commands) would not change with the files, so none of that
-//! is visible here.
+//! What is running (processes, sockets, commands) would not change with the files, so they are not
+//! visible here.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,42 +17,42 @@ use super::{
     FileKind, Host, HostError, HostErrorKind, LinkHop, Lookup, Metadata, Outcome, Step, tidy,
 };
 
-/// What is at a path in place of what the host has there.
+/// What the overlay has at a path in place of the host's own.
 #[derive(Clone)]
 pub struct Entry {
-    /// A file or a directory, its mode and owner.
+    /// Its kind (a file or a directory), mode and owner.
     pub metadata: Metadata,
     /// A file's bytes.
     pub bytes: Arc<[u8]>,
 }
 
-/// Without the bytes, which may contain secrets.
+/// Does not show the bytes, which may contain secrets.
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Entry({:?}, {} bytes)", self.metadata, self.bytes.len())
     }
 }
 
-/// A host with some paths changed. The paths are absolute and free of links.
+/// A host with some paths changed. The paths are absolute and contain no links.
 pub struct OverlayHost<'h> {
     base: Base<'h>,
     entries: BTreeMap<PathBuf, Entry>,
-    /// The names of the entries in each directory, so that a listing examines only its own.
+    /// The names of the entries in each directory, so that a listing examines only its own entries.
     names: BTreeMap<PathBuf, BTreeSet<OsString>>,
-    /// The entries that somebody asked for, where that is of interest.
+    /// The entries that were read, if that is to be recorded.
     asked: Option<Asked>,
 }
 
-/// Paths that somebody asked for.
+/// Paths that were read.
 pub type Asked = Rc<RefCell<BTreeSet<PathBuf>>>;
 
 impl<'h> OverlayHost<'h> {
-    /// The host as it is, without what is running.
+    /// The host as it is, but without what is running.
     pub fn new(base: &'h dyn Host) -> Self {
         Self::on(Base::Lent(base))
     }
 
-    /// The same over a host that nobody else needs.
+    /// Like [`Self::new`], for a host that the overlay owns.
     pub fn over(base: Box<dyn Host + 'h>) -> Self {
         Self::on(Base::Own(base))
     }
@@ -61,7 +61,7 @@ impl<'h> OverlayHost<'h> {
         Self { base, entries: BTreeMap::new(), names: BTreeMap::new(), asked: None }
     }
 
-    /// The same host with one path changed.
+    /// Changes one path.
     pub fn put(&mut self, path: impl Into<PathBuf>, entry: Entry) {
         let path = path.into();
         if let (Some(directory), Some(name)) = (path.parent(), path.file_name()) {
@@ -70,12 +70,12 @@ impl<'h> OverlayHost<'h> {
         self.entries.insert(path, entry);
     }
 
-    /// Notes down which of the changed paths are asked for.
+    /// Records which of the changed paths are read.
     pub fn note(&mut self, asked: Asked) {
         self.asked = Some(asked);
     }
 
-    /// What is asked for at a path free of links, if it was changed.
+    /// The entry at a path without links, if it was changed; records that it was read.
     fn changed(&self, path: &Path) -> Option<&Entry> {
         let entry = self.entries.get(path)?;
         if let Some(asked) = &self.asked {
@@ -84,12 +84,12 @@ impl<'h> OverlayHost<'h> {
         Some(entry)
     }
 
-    /// What a path was changed to, if it was.
+    /// The entry at a path, if it was changed.
     pub fn entry(&self, path: &Path) -> Option<&Entry> {
         self.entries.get(path)
     }
 
-    /// The path free of links, also where its end is not there.
+    /// The path with its links resolved, even if its end does not exist.
     pub fn resolve(&self, path: &Path) -> PathBuf {
         let lookup = self.base.look(path);
         let Outcome::Missing { at } = lookup.outcome else { return lookup.resolved };
@@ -111,7 +111,7 @@ impl<'h> OverlayHost<'h> {
         HostError { path: path.into(), kind: HostErrorKind::NotFound }
     }
 
-    /// The lookup of a path that only the changes bring into being.
+    /// The lookup of a path that exists only because of the changes.
     fn look_at_new(&self, path: &Path, base: Lookup) -> Lookup {
         let resolved = self.resolve(path);
         let Some(entry) = self.changed(&resolved) else { return base };

@@ -9,15 +9,15 @@ use std::time::Duration;
 use super::recording::{Bound, Recording};
 use super::{Command, Host, HostError, HostErrorKind, Lookup, Metadata, Output, Room, RunError};
 
-/// Asks the host behind it once for each thing, and answers what is asked again from its notes: a
-/// process that changes in the meantime does not make the notes contradict themselves.
+/// Asks the wrapped host each question once, and answers repeated questions from the recording: a
+/// process that changes in the meantime cannot make the recording contradict itself.
 pub struct RecordingHost<'h> {
     inner: &'h dyn Host,
     notes: RefCell<Recording>,
 }
 
 impl<'h> RecordingHost<'h> {
-    /// Nothing asked yet.
+    /// A recorder without any answers yet.
     pub fn new(inner: &'h dyn Host) -> Self {
         let notes = Recording { now: inner.now(), ..Recording::default() };
         Self { inner, notes: RefCell::new(notes) }
@@ -43,7 +43,7 @@ impl<'h> RecordingHost<'h> {
     }
 }
 
-/// Bytes that were read under one limit, asked for under another.
+/// Applies a limit to bytes that were read under a different limit.
 pub(super) fn within(path: &Path, bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, HostError> {
     match bytes.len() as u64 {
         size if size > limit => {
@@ -53,7 +53,7 @@ pub(super) fn within(path: &Path, bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>,
     }
 }
 
-/// The last bytes.
+/// The last `limit` bytes.
 pub(super) fn last(mut bytes: Vec<u8>, limit: u64) -> Vec<u8> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     bytes.split_off(bytes.len().saturating_sub(limit))
@@ -73,7 +73,7 @@ impl Host for RecordingHost<'_> {
         let known = self.notes.borrow().files.get(path).cloned();
         match known {
             Some(Ok(bytes)) => return within(path, bytes, limit),
-            // It may fit a larger limit.
+            // The file may fit a larger limit.
             Some(Err(HostError { kind: HostErrorKind::TooLarge { limit: was, .. }, .. }))
                 if was < limit => {}
             Some(Err(error)) => return Err(error),

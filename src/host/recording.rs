@@ -22,15 +22,15 @@ pub struct Recording {
     pub files: BTreeMap<PathBuf, Result<Vec<u8>, HostError>>,
     /// Files' last bytes.
     pub tails: BTreeMap<PathBuf, Result<Vec<u8>, HostError>>,
-    /// What links say.
+    /// The targets of links.
     pub links: BTreeMap<PathBuf, Result<PathBuf, HostError>>,
     /// The names in directories.
     pub lists: BTreeMap<PathBuf, Result<Vec<OsString>, HostError>>,
-    /// What the links in directories say.
+    /// The targets of the links in directories.
     pub targets: BTreeMap<PathBuf, Result<Vec<PathBuf>, HostError>>,
     /// The sockets bound to paths.
     pub bound: BTreeMap<PathBuf, Result<Bound, HostError>>,
-    /// The room that is left.
+    /// The free space.
     pub rooms: BTreeMap<PathBuf, Result<Room, HostError>>,
     /// Commands, by their line.
     pub commands: BTreeMap<String, Result<Output, RunError>>,
@@ -38,7 +38,7 @@ pub struct Recording {
     pub now: Option<i64>,
 }
 
-/// Without what it holds: files have secrets in them.
+/// Does not show the content, because files contain secrets.
 impl fmt::Debug for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Recording({} files, {} looks)", self.files.len(), self.looks.len())

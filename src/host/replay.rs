@@ -12,14 +12,14 @@ use super::{
     Command, Host, HostError, HostErrorKind, Lookup, Metadata, Outcome, Output, Room, RunError,
 };
 
-/// Answers from a recording. What was never asked is not known, which is not the same as absent.
+/// Answers from a recording. What was never asked is unknown, which is not the same as absent.
 #[derive(Debug, Clone)]
 pub struct ReplayHost {
     notes: Rc<Recording>,
 }
 
 impl ReplayHost {
-    /// The host that was asked.
+    /// A host that answers from this recording.
     pub fn new(notes: Rc<Recording>) -> Self {
         Self { notes }
     }

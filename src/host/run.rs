@@ -18,17 +18,18 @@ use super::Relinked;
 
 /// How long a command may take.
 pub const TIME_LIMIT: Duration = Duration::from_secs(5);
-/// How many bytes of its output are read.
+/// How many bytes of a command's output are read.
 pub const OUTPUT_LIMIT: u64 = 4 << 20;
-/// Lays one directory over another, then becomes what follows. 126: the import was not begun.
+/// Mounts one directory over another, then executes the remaining arguments. Exit status 126: the
+/// mount failed, and the import was not started.
 const SWAP: &str = r#"/bin/mount --bind -- "$0" "$1" || exit 126; shift; exec "$@""#;
-/// The search path that a command sees, for what it runs itself.
+/// The search path (`PATH`) in a command's environment.
 const SEARCH_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The programs that may be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Program {
-    /// Asks systemd.
+    /// Queries systemd.
     Systemctl,
     /// Reads the journal.
     Journalctl,
@@ -39,7 +40,7 @@ pub enum Program {
 }
 
 impl Program {
-    /// All of them.
+    /// All programs.
     pub const ALL: [Self; 4] =
         [Self::Systemctl, Self::Journalctl, Self::Nginx, Self::SystemdAnalyze];
 
@@ -53,7 +54,7 @@ impl Program {
         }
     }
 
-    /// Where it may be; the first that is there is run.
+    /// The paths where it may be; the first that exists is run.
     fn paths(self) -> &'static [&'static str] {
         match self {
             Self::Systemctl => &["/usr/bin/systemctl", "/bin/systemctl"],
@@ -71,7 +72,7 @@ pub struct Command {
     pub program: Program,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// It tells the truth only to root.
+    /// Whether only root gets a truthful answer.
     pub needs_root: bool,
     /// How long it may take.
     pub limit: Duration,
@@ -84,7 +85,7 @@ impl Command {
         Self { program, arguments, needs_root: false, limit: TIME_LIMIT }
     }
 
-    /// The same with another limit in time.
+    /// The command with another time limit.
     #[must_use]
     pub fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }
@@ -113,40 +114,40 @@ pub struct Import {
     pub gid: u32,
     /// Every group's number.
     pub groups: Vec<u32>,
-    /// The environment, all of it.
+    /// The complete environment.
     pub environment: Vec<(OsString, OsString)>,
-    /// A process of the service, in whose view of the file system the import is made: `PrivateTmp=`,
-    /// `BindPaths=` and their like give the service another one than this program has.
+    /// A process of the service whose view of the file system the import uses: `PrivateTmp=`,
+    /// `BindPaths=` and similar settings give the service a different view from this program's.
     pub view_of: Option<u32>,
     /// How long it may take.
     pub limit: Duration,
 }
 
-/// What a command answered.
+/// The result of a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
     /// Its exit status; `None` if a signal ended it.
     pub status: Option<i32>,
-    /// Standard output, at most the limit.
+    /// Standard output, up to the limit.
     pub stdout: Vec<u8>,
-    /// Standard error, at most the limit.
+    /// Standard error, up to the limit.
     pub stderr: Vec<u8>,
-    /// There was more output than is read; the command was ended.
+    /// Whether there was more output than is read, so that the command was killed.
     pub cut: bool,
 }
 
-/// Why there is no answer.
+/// Why there is no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunError {
-    /// Nothing is run here: a file tree, files of a repository, `--no-exec`.
+    /// This host runs nothing: a file tree, files of a repository, `--no-exec`.
     NotHere,
     /// The program is not installed.
     Missing(&'static str),
-    /// The right is missing.
+    /// The permission is missing.
     NeedsRoot(String),
     /// It took longer than the limit.
     TimedOut(String, Duration),
-    /// It could not be started or watched.
+    /// The command could not be started or watched.
     Failed(String),
 }
 
@@ -164,7 +165,7 @@ impl fmt::Display for RunError {
     }
 }
 
-/// Runs a command of the fixed list on this machine.
+/// Runs a command with one of the known programs on this machine.
 pub(super) fn run(command: &Command) -> Result<Output, RunError> {
     let name = command.program.name();
     if command.needs_root && !rustix::process::geteuid().is_root() {
@@ -180,11 +181,12 @@ pub(super) fn run(command: &Command) -> Result<Output, RunError> {
 
 /// Imports an application in a session of its own.
 ///
-/// setsid(1) makes the process that is started the leader of its session and group, so that the
-/// whole group can be killed; setpriv(1) gives up root's privileges for good before Python starts.
-/// Where a link is meant to lead elsewhere first, the process sees that: in a mount namespace of
-/// its own (unshare(1)) the new release is where the present one does, so that whatever goes by way
-/// of the link gets there: the working directory, `--chdir`, `sys.path`, the virtual environment.
+/// setsid(1) makes the started process the leader of its session and group, so that the whole group
+/// can be killed; setpriv(1) drops root's privileges for good before Python starts. If a link is to
+/// be moved before the import, the process must see it moved: in a mount namespace of its own
+/// (unshare(1)), the new release is mounted over the present one, so that everything that goes
+/// through the link arrives at the new release: the working directory, `--chdir`, `sys.path`, the
+/// virtual environment.
 pub(super) fn import(import: &Import, moved: Option<&Relinked>) -> Result<Output, RunError> {
     let [setsid, setpriv, unshare] = ["/usr/bin/setsid", "/usr/bin/setpriv", "/usr/bin/unshare"];
     let nsenter = "/usr/bin/nsenter";
@@ -235,7 +237,7 @@ pub(super) fn import(import: &Import, moved: Option<&Relinked>) -> Result<Output
     watch(process, "the application's import", import.limit)
 }
 
-/// Starts a process, collects what it says and ends it with its group at the limits.
+/// Starts a process, collects its output, and kills it with its group at the limits.
 fn watch(
     mut process: std::process::Command,
     name: &str,
@@ -255,8 +257,8 @@ fn watch(
     drop(sender);
     let mut output = Output::default();
     let mut timed_out = false;
-    // The channel closes once both streams have ended. A reader whose stream a stray process
-    // keeps open is left behind; the limit does not wait for it.
+    // The channel closes once both streams have ended. The limit does not wait for a reader whose
+    // stream a stray process keeps open; the reader is abandoned.
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match receiver.recv_timeout(left) {
@@ -280,8 +282,8 @@ fn watch(
     }
     while !timed_out {
         if has_ended(&child) {
-            // What it may have left behind in its group goes with it; only then is the process
-            // itself waited for, which gives its number free for others.
+            // Whatever the process left behind in its group is killed with it. Only then is the
+            // process itself waited for, which frees its number for others.
             end_group(&child);
             output.status = child.wait().map_err(failed)?.code();
             return Ok(output);
@@ -297,7 +299,7 @@ fn watch(
     Err(RunError::TimedOut(name.to_owned(), limit))
 }
 
-/// Reads a stream to its end or the limit in a thread of its own.
+/// Reads a stream to its end or to the limit, in a thread of its own.
 fn collect(
     stream: impl Read + Send + 'static,
     standard: bool,
@@ -313,7 +315,7 @@ fn collect(
     });
 }
 
-/// Has the process ended? It stays to be waited for.
+/// Whether the process has exited. It is not yet waited for.
 fn has_ended(child: &Child) -> bool {
     let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return true };
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
@@ -344,7 +346,7 @@ mod tests {
     #[test]
     fn a_command_that_hangs_is_ended_with_its_group() {
         let began = Instant::now();
-        // The background process holds the output open, too.
+        // The background process keeps the output open too.
         let script = "sleep 60 & echo $!; exec sleep 60";
         let answer = shell(script, Duration::from_millis(300));
         assert!(matches!(answer, Err(RunError::TimedOut(..))), "{answer:?}");

@@ -1,8 +1,8 @@
 //! A file tree read as a machine's root: this host (`/`) or a directory (`--root DIR`).
 //!
-//! Paths are walked component by component with directory descriptors and `O_NOFOLLOW`, so a
-//! link, absolute ones too, resolves inside the tree, `..` stops at its top, and a link that is
-//! swapped while it is read cannot lead outside.
+//! Paths are walked component by component with directory descriptors and `O_NOFOLLOW`, so links,
+//! even absolute ones, resolve inside the tree, `..` stops at its top, and a link that is swapped
+//! in the meantime cannot lead outside.
 
 use std::cell::{OnceCell, RefCell};
 use std::ffi::{OsStr, OsString};
@@ -25,43 +25,44 @@ use super::{
     Step, bound, http, run,
 };
 
-/// The most directories that are kept open, so that each is walked to only once.
+/// The most directories that are kept open. An open directory need not be walked to again.
 const OPEN_LIMIT: usize = 256;
-/// The longest that a link can be, in bytes (`PATH_MAX`).
+/// The longest target of a link, in bytes (`PATH_MAX`).
 const PATH_LIMIT: usize = 4096;
-/// What a file of unknown size is read in at first: most of a process's files are smaller.
+/// The initial buffer for a file of unknown size: most files of a process are smaller.
 const FIRST_READ: usize = 1024;
 
 /// A directory of this machine seen as a root.
 #[derive(Debug)]
 pub struct TreeHost {
     top: Rc<Node>,
-    /// Is it this machine itself, which answers requests?
+    /// Whether it is this machine itself, which answers requests.
     live: bool,
-    /// May commands be run?
+    /// Whether commands may be run.
     commands: bool,
-    /// A link that is taken to lead elsewhere than it does.
+    /// A link that is treated as if it led elsewhere.
     relinked: Option<Relinked>,
-    /// Directories by their path free of links.
+    /// Open directories, by their path with links resolved.
     directories: RefCell<FxHashMap<Box<[u8]>, Rc<Node>>>,
     /// `/proc`, if the kernel's own process table is mounted there.
     process_table: OnceCell<Option<Rc<Node>>>,
-    /// The unix sockets that listen and the files that they are bound to, asked for once.
+    /// The listening unix sockets and the files that they are bound to, requested once.
     sockets: OnceCell<Result<Vec<bound::BoundSocket>, Errno>>,
-    /// What others were asked, and how long each answer took.
+    /// The programs and servers that were asked, and how long each answer took.
     asked: RefCell<Vec<(&'static str, Duration)>>,
 }
 
-/// Something that was opened to be looked at.
+/// Something that was opened for inspection.
 #[derive(Debug)]
 struct Node {
     fd: OwnedFd,
     metadata: Metadata,
-    /// Device and number of the inode.
+    /// The device and inode number.
     inode: (u64, u64),
-    /// The directory in which it was found, if that is not the top, so that `..` never needs the kernel.
+    /// The directory in which it was found; `None` for the top and its direct entries. With it,
+    /// `..` needs no call of the kernel.
     parent: Option<Rc<Self>>,
-    /// How many components its path has.
+    /// The number of components of its path.
     depth: usize,
 }
 
@@ -82,39 +83,39 @@ impl Node {
     }
 }
 
-/// How many components a path has; none stands for the top.
+/// The number of components of a path; `None` is the top.
 fn depth_of(node: Option<&Rc<Node>>) -> usize {
     node.map_or(0, |node| node.depth)
 }
 
 impl TreeHost {
-    /// The same host, as it will be once that link is moved.
+    /// The host as it will be once this link is moved.
     #[must_use]
     pub fn relinked(self, relinked: Relinked) -> Self {
         Self { relinked: Some(relinked), ..self }
     }
 
-    /// Where a link will lead, if it is the one that is to be moved.
+    /// Where a link will lead, if it is the link to be moved.
     fn moved(&self, link: &Path) -> Option<PathBuf> {
         self.relinked.as_ref().filter(|moved| moved.link == link).map(|moved| moved.then.clone())
     }
 
-    /// This machine's own file system. Commands are run.
+    /// This machine's own file system, on which commands may be run.
     pub fn live() -> Result<Self, HostError> {
         let top = Path::new("/");
         Ok(Self { live: true, commands: true, ..Self::at(top, Node::new)? })
     }
 
-    /// The same, but no command is run.
+    /// The host without permission to run commands.
     #[must_use]
     pub fn without_commands(self) -> Self {
         Self { commands: false, ..self }
     }
 
-    /// The tree under `directory`. Fails when that is not a directory that can be opened.
+    /// The tree under `directory`. Fails if that is not a directory that can be opened.
     ///
-    /// The directory's own mode is not that of the root it stands for: `mktemp -d` makes it 0700,
-    /// and a root that only its owner may enter is none that any machine runs with.
+    /// The directory's own mode does not count as the mode of `/`: `mktemp -d` creates it with
+    /// 0700, and no machine runs with a root that only its owner may enter.
     pub fn open(directory: &Path) -> Result<Self, HostError> {
         Self::at(directory, |fd| {
             let mut node = Node::new(fd)?;
@@ -142,7 +143,7 @@ impl TreeHost {
         })
     }
 
-    /// Walks `path`; `follow_last` says whether a link in the last place is followed.
+    /// Walks `path`; `follow_last` says whether a link as the last component is followed.
     fn walk(&self, path: &Path, follow_last: bool) -> Walk {
         let mut resolved = PathBuf::with_capacity(path.as_os_str().len() + 1);
         resolved.push("/");
@@ -157,7 +158,7 @@ impl TreeHost {
             here: None,
             crossed: 0,
         };
-        // What is below the last directory that is known is not; behind `..` and links it may be.
+        // Below the last directory that is already open, none is; after `..` and links, one may be.
         let mut maybe_known = false;
         let mut ahead = Ahead::new(self.start(path, &mut walk));
         while let Some(name) = ahead.next() {
@@ -223,12 +224,13 @@ impl TreeHost {
         walk
     }
 
-    /// Begins a walk in the last directory of the path that was walked to before; what is still to
-    /// be walked.
+    /// Begins a walk at the last open directory of the path; returns the part of the path that is
+    /// still to be walked.
     fn start<'p>(&self, path: &'p Path, walk: &mut Walk) -> &'p Path {
         let bytes = path.as_os_str().as_bytes();
         let directories = self.directories.borrow();
-        // Only names free of links, `.` and `..` are known, so whatever is equal to one is, too.
+        // Only paths without links, `.` and `..` are in the map, so an equal path is without them
+        // too.
         for at in memchr::memrchr_iter(b'/', bytes) {
             if let Some(node) = directories.get(&bytes[..at]) {
                 walk.lookup.resolved.push(OsStr::from_bytes(&bytes[..at]));
@@ -239,7 +241,8 @@ impl TreeHost {
         path
     }
 
-    /// One component further, without following a link. The walk has its path, free of links.
+    /// Goes one component further without following a link. The walk contains the path so far, with
+    /// links resolved.
     fn enter(&self, name: &OsStr, walk: &Walk, maybe_known: bool) -> Result<Rc<Node>, Errno> {
         let path = walk.lookup.resolved.as_os_str().as_bytes();
         if maybe_known && let Some(node) = self.directories.borrow().get(path) {
@@ -251,8 +254,8 @@ impl TreeHost {
         let node = Rc::new(Node::below(walk.here.as_ref(), fd)?);
         if node.metadata.kind == FileKind::Directory {
             let mut directories = self.directories.borrow_mut();
-            // Starting anew is cheap: what is walked to often is soon there again, and thousands
-            // of directories in /proc are each walked to a few times in a row.
+            // Clearing is cheap: directories that are used often are soon there again, and the
+            // thousands of directories in /proc are each used a few times in a row.
             if directories.len() == OPEN_LIMIT {
                 directories.clear();
             }
@@ -261,8 +264,8 @@ impl TreeHost {
         Ok(node)
     }
 
-    /// Opens what a walk found, for reading. `/proc/self/fd` is not needed: the last component is
-    /// opened again below its own directory, and must still be the same inode.
+    /// Opens for reading what a walk found. This does not need `/proc/self/fd`: the last component
+    /// is opened again below its own directory, and must still be the same inode.
     fn reopen(&self, walk: &Walk, flags: OFlags) -> Result<OwnedFd, HostError> {
         let fail = |errno| HostError { path: walk.lookup.path.clone(), kind: error_kind(errno) };
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -285,10 +288,10 @@ impl TreeHost {
         Ok(fd)
     }
 
-    /// Opens a file or, with that flag, a directory of the kernel's process table in one step
-    /// instead of one for each component: a live check reads thousands. There are neither links nor
-    /// pipes nor devices on the way, which the kernel makes sure of (openat2(2)); nothing where
-    /// anything is otherwise, and the ordinary way tells what.
+    /// Opens a file or, with the flag for it, a directory of the kernel's process table in one step
+    /// instead of one for each component, because a live check reads thousands. The kernel makes
+    /// sure that there are no links, pipes or devices on the way (openat2(2)). `None` if anything
+    /// differs; the ordinary walk then finds out what.
     fn open_of_process(&self, path: &Path, flags: OFlags) -> Option<OwnedFd> {
         let inside = path.strip_prefix("/proc").ok()?;
         let table = self.process_table.get_or_init(|| {
@@ -304,7 +307,29 @@ impl TreeHost {
         fs::openat2(&table.as_ref()?.fd, inside, flags, Mode::empty(), resolve).ok()
     }
 
-    /// Opens a directory so that what is in it can be listed.
+    /// Opens what a process sees at a path ([`super::seen_by`]); nothing for any other path. Links lead
+    /// where they lead for the process.
+    fn open_seen(&self, path: &Path, flags: OFlags) -> Option<Result<OwnedFd, HostError>> {
+        let (root, inside) = super::seen(path)?;
+        let fail = |kind| HostError { path: path.into(), kind };
+        if !self.live {
+            return Some(Err(fail(HostErrorKind::NotGiven)));
+        }
+        let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = match fs::open(&root, directory, Mode::empty()) {
+            Ok(root) => root,
+            Err(Errno::NOENT) => {
+                return Some(Err(fail(HostErrorKind::Other("the process is gone".into()))));
+            }
+            Err(errno) => return Some(Err(fail(error_kind(errno)))),
+        };
+        let flags = flags | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let opened = fs::openat2(&root, inside, flags, Mode::empty(), resolve);
+        Some(opened.map_err(|errno| fail(error_kind(errno))))
+    }
+
+    /// Opens a directory so that its content can be listed.
     fn open_directory(&self, path: &Path) -> Result<OwnedFd, HostError> {
         let walk = self.walk(path, true);
         let found = present(&walk.lookup)?;
@@ -314,7 +339,7 @@ impl TreeHost {
         self.reopen(&walk, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
-    /// Takes down how long an answer of others took.
+    /// Records how long the answer of a program or server took.
     fn timed<T>(&self, whom: &'static str, ask: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let answer = ask();
@@ -322,12 +347,23 @@ impl TreeHost {
         answer
     }
 
-    /// Opens a regular file for reading, and tells its size.
+    /// Opens a regular file for reading, and returns its size.
     fn open_file(
         &self,
         path: &Path,
         limit: Option<u64>,
     ) -> Result<(std::fs::File, u64), HostError> {
+        if let Some(seen) = self.open_seen(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
+        {
+            let file = seen?;
+            let fail = |kind| HostError { path: path.into(), kind };
+            let stat = fs::fstat(&file).map_err(|errno| fail(error_kind(errno)))?;
+            let found = metadata(&stat);
+            return match found.kind {
+                FileKind::File => Ok((std::fs::File::from(file), found.size)),
+                kind => Err(fail(HostErrorKind::NotAFile(kind))),
+            };
+        }
         if let Some(fd) = self.open_of_process(path, OFlags::empty()) {
             return Ok((std::fs::File::from(fd), 0));
         }
@@ -360,7 +396,8 @@ impl Host for TreeHost {
         let (file, size) = self.open_file(path, Some(limit))?;
         let room = if size == 0 { FIRST_READ } else { usize::try_from(size).unwrap_or(0) + 1 };
         let mut bytes = Vec::with_capacity(room);
-        // Files in /proc say size 0, and a file may grow while it is read: bound what is taken.
+        // Files in /proc report size 0, and a file may grow while it is read, so the read is
+        // limited.
         file.take(limit.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(|error| fail(read_error(&error)))?;
@@ -374,7 +411,7 @@ impl Host for TreeHost {
         let (mut file, _) = self.open_file(path, None)?;
         let other =
             |error: std::io::Error| HostError { path: path.into(), kind: read_error(&error) };
-        // The size now: a log may have grown since the walk.
+        // The current size: a log may have grown since the walk.
         let size = file.metadata().map_err(other)?.len();
         file.seek(SeekFrom::Start(size.saturating_sub(limit))).map_err(other)?;
         let mut bytes = Vec::new();
@@ -414,7 +451,8 @@ impl Host for TreeHost {
         let device = (fs::major(device), fs::minor(device));
         let is_there = |socket: &bound::BoundSocket| {
             let same = u64::from(socket.inode) == inode & u64::from(u32::MAX);
-            // Some file systems (btrfs, overlayfs) show another device than the kernel has inside.
+            // Some file systems (btrfs, overlayfs) report a device number that differs from the
+            // kernel's internal one.
             let told = (socket.device == device).then_some(same);
             (socket.socket, told)
         };
@@ -439,10 +477,15 @@ impl Host for TreeHost {
             return Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven });
         }
         let fail = |errno| HostError { path: path.into(), kind: error_kind(errno) };
-        let walk = self.walk(path, true);
-        present(&walk.lookup)?;
-        let node = walk.handle().unwrap_or(&self.top);
-        let found = fs::fstatvfs(&node.fd).map_err(fail)?;
+        let found = match self.open_seen(path, OFlags::PATH) {
+            Some(seen) => fs::fstatvfs(&seen?),
+            None => {
+                let walk = self.walk(path, true);
+                present(&walk.lookup)?;
+                fs::fstatvfs(&walk.handle().unwrap_or(&self.top).fd)
+            }
+        };
+        let found = found.map_err(fail)?;
         Ok(Room {
             size: found.f_blocks.saturating_mul(found.f_frsize),
             left: found.f_bavail.saturating_mul(found.f_frsize),
@@ -460,7 +503,7 @@ impl Host for TreeHost {
         let fail = |kind| HostError { path: path.into(), kind };
         let fd = match self.open_of_process(path, OFlags::DIRECTORY) {
             Some(fd) => fd,
-            // The walk tells why.
+            // The ordinary walk finds out why.
             None => self.open_directory(path)?,
         };
         let mut targets = Vec::new();
@@ -517,16 +560,16 @@ impl Host for TreeHost {
 }
 
 struct Walk {
-    /// Without its steps, which reading does not need.
+    /// The lookup without its steps, which reading does not need.
     lookup: Lookup,
-    /// What was come to; `None` at the top itself.
+    /// The node that was reached; `None` at the top itself.
     here: Option<Rc<Node>>,
-    /// How many directories were crossed, the top being the first.
+    /// The number of directories that were crossed, counting the top.
     crossed: usize,
 }
 
 impl Walk {
-    /// The last component; none when that is the top itself.
+    /// The node of the last component; `None` if that is the top itself.
     fn handle(&self) -> Option<&Rc<Node>> {
         self.here.as_ref()
     }
@@ -540,7 +583,7 @@ impl Walk {
                 .collect();
         nodes.reverse();
         let ends = memchr::memchr_iter(b'/', path).skip(1).chain([path.len()]);
-        // `/` itself, then up to the slash behind each name.
+        // `/` itself, then the path up to the slash after each name.
         let ends = std::iter::once(1).chain(ends);
         let crossed = ends.zip(nodes).take(self.crossed);
         let step = |(end, node): (usize, &Node)| Step {

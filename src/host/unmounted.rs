@@ -1,4 +1,4 @@
-//! A tree without the file systems that its machine mounts into it: what is below such a mount
+//! A tree without the file systems that its machine mounts into it: the content of such a mount
 //! point is not known, although the directory looks empty.
 
 use std::ffi::OsString;
@@ -11,29 +11,29 @@ use super::{
     Metadata, Outcome, Output, Room, RunError,
 };
 
-/// A host of which some directories are mount points, with nothing mounted.
+/// A host on which some directories are mount points without anything mounted.
 pub struct UnmountedHost<'h> {
     base: Base<'h>,
     points: Vec<PathBuf>,
 }
 
 impl<'h> UnmountedHost<'h> {
-    /// The host without what is mounted at these points: absolute, free of links.
+    /// The host without what is mounted at these points, which are absolute and contain no links.
     pub fn over(base: Box<dyn Host + 'h>, points: Vec<PathBuf>) -> Self {
         Self { base: Base::Own(base), points }
     }
 
-    /// The same over somebody else's host.
+    /// Like [`Self::over`], for a borrowed host.
     pub fn new(base: &'h dyn Host, points: Vec<PathBuf>) -> Self {
         Self { base: Base::Lent(base), points }
     }
 
-    /// Is a path, free of links, on one of the file systems?
+    /// Whether a path without links is on one of the missing file systems.
     fn lacks(&self, path: &Path) -> bool {
         self.points.iter().any(|point| path.starts_with(point))
     }
 
-    /// What was not found may be where nothing is mounted.
+    /// A missing file may be on a file system that is not mounted.
     fn told<T>(&self, path: &Path, found: Result<T, HostError>) -> Result<T, HostError> {
         found.map_err(|error| match self.look(path).outcome {
             Outcome::Failed(why)
@@ -50,7 +50,7 @@ impl<'h> UnmountedHost<'h> {
 impl Host for UnmountedHost<'_> {
     fn look(&self, path: &Path) -> Lookup {
         let mut lookup = self.base.look(path);
-        // The directories on the way to a mount point need not be there either.
+        // The directories on the way to a mount point may be missing too.
         if matches!(lookup.outcome, Outcome::Missing { .. }) && self.lacks(&lookup.resolved) {
             let kind = HostErrorKind::NotMounted;
             lookup.outcome = Outcome::Failed(HostError { path: path.into(), kind });
@@ -72,7 +72,7 @@ impl Host for UnmountedHost<'_> {
 
     fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError> {
         let names = self.told(path, self.base.list(path))?;
-        // The mount point itself is there, and empty.
+        // The mount point itself exists, and is empty.
         if names.is_empty() && self.lacks(&self.base.look(path).resolved) {
             return Err(HostError { path: path.into(), kind: HostErrorKind::NotMounted });
         }
@@ -83,7 +83,7 @@ impl Host for UnmountedHost<'_> {
         self.told(path, self.base.read_tail(path, limit))
     }
 
-    // Not by listing: the tree reads a process's descriptors in one step.
+    // Does not use `list`: the tree reads the descriptors of a process in one step.
     fn link_targets(&self, path: &Path, limit: usize) -> Result<Vec<PathBuf>, HostError> {
         self.told(path, self.base.link_targets(path, limit))
     }

@@ -1,4 +1,4 @@
-//! The unsaved texts of an editor: read instead of the files on the disk.
+//! The unsaved texts of an editor, which are read instead of the files on the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,14 +9,14 @@ use std::sync::Arc;
 use super::overlay::{Asked, Entry};
 use super::{FileKind, Host, Metadata, Outcome, OverlayHost};
 
-/// Texts by the paths of their files, absolute and free of links.
+/// The texts, by the paths of their files, which are absolute and contain no links.
 #[derive(Clone, Default)]
 pub struct Unsaved {
     texts: BTreeMap<PathBuf, Arc<[u8]>>,
     asked: Asked,
 }
 
-/// Without the texts, which may contain secrets.
+/// Does not show the texts, which may contain secrets.
 impl fmt::Debug for Unsaved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Unsaved({} files)", self.texts.len())
@@ -24,13 +24,13 @@ impl fmt::Debug for Unsaved {
 }
 
 impl Unsaved {
-    /// This text is read at this path from now on.
+    /// Makes this text the content of this path from now on.
     pub fn put(&mut self, path: impl Into<PathBuf>, text: impl Into<Arc<[u8]>>) {
         self.texts.insert(path.into(), text.into());
     }
 
-    /// The host with these texts in the place of its own. What it does not let anybody see, and
-    /// what is not a file there, stays as it is.
+    /// The host with these texts in place of its own files. What the host hides, and what is not a
+    /// regular file, stays as it is.
     pub fn over<'h>(&self, base: Box<dyn Host + 'h>) -> OverlayHost<'h> {
         let entries: Vec<(PathBuf, Entry)> = self
             .texts
@@ -53,7 +53,7 @@ impl Unsaved {
         overlay
     }
 
-    /// The texts that nobody asked for so far: nothing that was read depends on them.
+    /// The texts that were not read so far, so that no result depends on them.
     pub fn unasked(&self) -> BTreeSet<PathBuf> {
         let asked = self.asked.borrow();
         self.texts.keys().filter(|path| !asked.contains(*path)).cloned().collect()
@@ -68,7 +68,7 @@ impl Unsaved {
     }
 }
 
-/// What a file will be that its writer makes.
+/// The metadata of a file that its writer is yet to create.
 fn new_file() -> Metadata {
     Metadata {
         kind: FileKind::File,

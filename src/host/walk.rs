@@ -1,6 +1,6 @@
 //! The files of a repository, without what `.gitignore` names.
 //!
-//! Links are not followed: their target is either found anyway, or is outside. Source:
+//! Links are not followed: their targets are either found anyway or are outside. Source:
 //! `gitignore(5)`, as the `ignore` crate (ripgrep's) reads it.
 
 use std::collections::HashSet;
@@ -11,12 +11,12 @@ use ignore::{DirEntry, WalkBuilder};
 
 use super::git_index::Index;
 
-/// The most files and directories that are looked at.
+/// The most files and directories that are visited.
 pub const ENTRY_LIMIT: usize = 100_000;
-/// How deep directories are entered.
+/// How deeply directories are entered.
 pub const DEPTH_LIMIT: usize = 16;
 
-/// Directories that hold what others made: installed packages, caches, the history.
+/// Directories whose content others created: installed packages, caches, the history.
 const NOT_ENTERED: [&str; 10] = [
     ".git",
     ".hg",
@@ -30,18 +30,19 @@ const NOT_ENTERED: [&str; 10] = [
     ".mypy_cache",
 ];
 
-/// What was found.
+/// The files that were found.
 #[derive(Debug, Default)]
 pub struct Walked {
     /// Regular files below the directory, relative to it, in byte order.
     pub files: Vec<PathBuf>,
-    /// Links, in the same way; none was followed.
+    /// Links, listed in the same way; none was followed.
     pub links: Vec<PathBuf>,
-    /// Regular files that `.gitignore` names and git's index does not hold, in the same way.
+    /// Regular files that `.gitignore` names and that are not in git's index, listed in the same
+    /// way.
     pub ignored: Vec<PathBuf>,
     /// What could not be read, in the operating system's words.
     pub unreadable: Vec<String>,
-    /// Why it is not all, if it is not.
+    /// Why the list is incomplete, if it is.
     pub cut: Option<String>,
 }
 
@@ -49,7 +50,7 @@ pub struct Walked {
 pub fn walk(directory: &Path) -> Walked {
     let mut walked = Walked::default();
     let walk = builder(directory)
-        // A tree that was unpacked has rules, too.
+        // An unpacked archive has `.gitignore` files too.
         .require_git(false)
         .git_global(false)
         .build();
@@ -90,8 +91,8 @@ fn builder(directory: &Path) -> WalkBuilder {
     builder
 }
 
-/// What the rules of `.gitignore` left out. Git itself follows its index: what is in the index is
-/// part of the repository, whatever the rules say.
+/// Lists what the rules of `.gitignore` left out. Git itself follows its index: a file in the index
+/// is part of the repository, whatever the rules say.
 fn ignored(directory: &Path, walked: &mut Walked) {
     let seen: HashSet<&PathBuf> = walked.files.iter().chain(&walked.links).collect();
     let index = Index::of(directory);
@@ -114,7 +115,8 @@ fn ignored(directory: &Path, walked: &mut Walked) {
     }
 }
 
-/// A virtual environment is known by its `pyvenv.cfg`, whatever its name.
+/// Whether a directory is entered. A virtual environment is recognised by its `pyvenv.cfg`,
+/// whatever its name.
 fn is_entered(entry: &DirEntry) -> bool {
     let directory = entry.file_type().is_some_and(|kind| kind.is_dir());
     let made = |name: &str| entry.file_name() == OsStr::new(name);

@@ -1,29 +1,29 @@
-//! Writing: reports, and the files of a new deployment.
+//! Writes reports and the files of a new deployment.
 
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// What could not be written.
+/// A file that could not be written.
 #[derive(Debug)]
 pub struct Failed {
-    /// Where.
+    /// The path.
     pub path: PathBuf,
-    /// Why.
+    /// The reason.
     pub error: io::Error,
 }
 
-/// A file to be written: its name, its permission bits, its content.
+/// A file to be written: its name, permission bits and content.
 pub type Wanted<'a> = (&'a str, u32, &'a [u8]);
 
-/// Replaces a file as a whole, mode 0644: a temporary file in the same directory, flushed to the
-/// disk, then renamed. A crash leaves the old file or the new one.
+/// Replaces a whole file, with mode 0644: a temporary file in the same directory is flushed to the
+/// disk and then renamed. A crash leaves either the old file or the new one.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(path, 0o644, bytes)
 }
 
-/// [`replace`] with mode 0600. What is there and no regular file is not replaced.
+/// [`replace`] with mode 0600. Anything that exists and is not a regular file is not replaced.
 pub fn private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
@@ -32,8 +32,8 @@ pub fn private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// [`replace`] for a report. What is not a regular file (a pipe, a terminal, `/dev/stdout`) is
-/// written to and stays what it is.
+/// [`replace`] for a report. Anything that is not a regular file (a pipe, a terminal,
+/// `/dev/stdout`) is written to rather than replaced.
 pub fn report(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let kind = fs::metadata(path).map(|there| there.file_type());
     match kind {
@@ -51,13 +51,13 @@ fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes).and_then(|()| file.flush())
 }
 
-/// A file that this process has open already.
+/// Whether the path is a file that this process already has open.
 fn is_own(path: &Path) -> bool {
     ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"].iter().any(|top| path.starts_with(top))
 }
 
-/// Do these two write to one and the same file, also where it is not there yet? What is not a file
-/// takes any number of reports.
+/// Whether these two paths are the same file, even if it does not exist yet. What is not a regular
+/// file can take any number of reports.
 pub fn is_same(path: &Path, other: &Path) -> bool {
     if is_own(path) || is_own(other) {
         return path == other;
@@ -69,7 +69,7 @@ pub fn is_same(path: &Path, other: &Path) -> bool {
     }
 }
 
-/// A path that leads nowhere yet: its directory with all links followed.
+/// A path that does not exist yet: its directory with all links resolved.
 fn settled(path: &Path) -> Option<PathBuf> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = parent.unwrap_or(Path::new("."));
@@ -77,7 +77,7 @@ fn settled(path: &Path) -> Option<PathBuf> {
     Some(directory.join(path.file_name()?))
 }
 
-/// A pipe that nobody reads would keep the program waiting for ever.
+/// Writes to a pipe without blocking: a pipe that nobody reads would make the program wait forever.
 fn to_pipe(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let wait_for_nobody = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let opened = fs::OpenOptions::new().write(true).custom_flags(wait_for_nobody).open(path);
@@ -92,7 +92,7 @@ fn to_pipe(path: &Path, bytes: &[u8]) -> io::Result<()> {
     pipe.write_all(bytes).and_then(|()| pipe.flush())
 }
 
-/// [`replace`] for several files of a directory, which is made where it is not there.
+/// [`replace`] for several files of a directory, which is created if it does not exist.
 pub fn replace_all(directory: &Path, files: &[Wanted]) -> Result<(), Failed> {
     make(directory)?;
     for (name, mode, bytes) in files {
@@ -102,8 +102,8 @@ pub fn replace_all(directory: &Path, files: &[Wanted]) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Writes files that must not be there yet, nor a link in their place. Where one is, or where one
-/// fails, those that were written before it are taken away again.
+/// Writes files that must not exist yet, not even as links. If one exists or fails, those written
+/// before it are removed again.
 pub fn create_all(directory: &Path, files: &[Wanted]) -> Result<(), Failed> {
     make(directory)?;
     let mut written = Vec::new();
@@ -143,7 +143,7 @@ fn replace_with(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     result
 }
 
-/// A new file, flushed to the disk; nothing of it is left where that fails.
+/// Creates a file and flushes it to the disk; on failure, nothing of it is left.
 fn create(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let result = (|| {

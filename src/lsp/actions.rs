@@ -1,4 +1,4 @@
-//! What is offered at a position: the fixes of its findings, all safe ones together, and a comment
+//! What is offered at a position: the fixes of its findings, all safe fixes together, and a comment
 //! that accepts a finding.
 
 use std::path::PathBuf;
@@ -15,27 +15,28 @@ use super::folder::{Folder, Mark, Offer};
 use super::position::touch;
 use crate::rule::Safety;
 
-/// Of this kind are all safe fixes of a file: no more than that file may change when it is saved.
+/// The kind of the action with all safe fixes of a file. It changes no other file, because clients
+/// run it when they save the file.
 pub(super) const FIX_ALL: &str = "source.fixAll.deploydoctor";
-/// A client that wants every edit at once is offered no more.
+/// A client that needs every edit immediately is not offered more actions than this.
 const AT_ONCE: usize = 16;
 
-/// What an action is, for when the client asks for its edit.
+/// Identifies an action when the client requests its edit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Data {
-    /// The folder, as the client names it.
+    /// The folder, under the client's name for it.
     pub folder: PathBuf,
     /// The fixes.
     pub wanted: Wanted,
 }
 
-/// What the client asks about.
+/// A client's request for actions.
 pub(super) struct Question {
     /// The file.
     pub uri: Uri,
-    /// The place in it.
+    /// The range in the file.
     pub range: Range,
-    /// The kinds that are of interest; `None` if all are.
+    /// The kinds that the client wants; `None` if it wants all.
     pub only: Option<Vec<String>>,
 }
 
@@ -52,7 +53,7 @@ impl Question {
         })
     }
 
-    /// Is a kind of interest? One stands for all that are below it.
+    /// Whether the client wants a kind. Naming one kind includes all kinds below it.
     fn wants(&self, kind: &str) -> bool {
         let stands = |word: &String| {
             let rest = kind.strip_prefix(word.as_str());
@@ -62,15 +63,15 @@ impl Question {
     }
 }
 
-/// An action, and the fixes that are behind it, if it is made by any.
+/// An action, and the fixes that produce its edit, if it has any.
 pub(super) struct Offered {
-    /// As the client sees it, without its edit where that is to be worked out.
+    /// The action as the client receives it, without its edit if that has yet to be computed.
     pub action: CodeAction,
-    /// Whose edit it is.
+    /// The fixes that produce the edit.
     pub data: Option<Data>,
 }
 
-/// All that is offered in one folder.
+/// Everything that is offered in one folder.
 pub(super) fn offered(
     question: &Question,
     folder: &Folder,
@@ -116,7 +117,7 @@ pub(super) fn offered(
     all
 }
 
-/// How many safe fixes there are.
+/// How many safe fixes in the folder satisfy `of`.
 fn safe(folder: &Folder, of: impl Fn(&Offer) -> bool) -> usize {
     let offers = folder.marks.iter().filter_map(|mark| mark.offer.as_ref());
     offers.filter(|offer| offer.safety == Safety::Safe && of(offer)).count()
@@ -134,12 +135,13 @@ fn action(title: String, kind: &'static str) -> CodeAction {
     CodeAction { title, kind: Some(CodeActionKind::new(kind)), ..CodeAction::default() }
 }
 
-/// A comment that accepts a finding, its reason to be filled in: as long as none is given, the next
+/// A comment that accepts a finding and lacks its reason: until the reason is filled in, the next
 /// check says that the comment suppresses nothing.
 fn comment(mark: &Mark, document: &Document, client: &Client) -> Option<CodeAction> {
     let rule = mark.rule.filter(|_| mark.holds_comments)?;
     let line = mark.diagnostic.range.start.line;
-    // Within a statement that goes over several lines a comment would be a part of it.
+    // Within a statement that extends over several lines, the comment would become part of the
+    // statement.
     let before = line.checked_sub(1).and_then(|before| document.line(before)).unwrap_or_default();
     if before.trim_end_matches(['\r', '\n']).ends_with('\\') {
         return None;

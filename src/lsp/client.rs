@@ -1,5 +1,5 @@
-//! What the client can do, as its `initialize` says. Only what matters here is read, so that a
-//! client that sends anything unusual elsewhere is served all the same.
+//! The client's capabilities, from its `initialize`. Only the capabilities used here are read, so
+//! that an unusual value elsewhere does no harm.
 
 use std::path::PathBuf;
 
@@ -9,24 +9,24 @@ use serde_json::Value;
 use super::position::Encoding;
 use super::uri;
 
-/// A client's abilities.
+/// A client's capabilities.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
-    /// What columns count.
+    /// The units in which columns are counted.
     pub encoding: Encoding,
-    /// Does a hover show Markdown?
+    /// Whether a hover can show Markdown.
     pub markdown: bool,
-    /// Does a diagnostic show other places?
+    /// Whether a diagnostic can show other places.
     pub related: bool,
-    /// Does a diagnostic's code lead to a page?
+    /// Whether a diagnostic's code can link to a page.
     pub described: bool,
-    /// Are code actions taken that carry an edit?
+    /// Whether code actions may contain an edit.
     pub actions: bool,
-    /// Is an action's edit asked for only when it is chosen?
+    /// Whether an action's edit is requested only when the action is chosen.
     pub resolves: bool,
-    /// Are edits bound to the version that they were made for?
+    /// Whether edits can name the version that they are for.
     pub versions: bool,
-    /// Does it tell of changed files when it is asked to?
+    /// Whether the client reports changed files on request.
     pub watches: bool,
 }
 
@@ -54,7 +54,8 @@ impl Client {
     }
 }
 
-/// The folders that `initialize` names: those of the workspace, else the one root of older clients.
+/// The folders that `initialize` names: those of the workspace, or the single root of older
+/// clients.
 pub(super) fn folders(params: &Value) -> Vec<PathBuf> {
     let named = |value: &Value| uri::path(&Uri(value.as_str()?.to_owned()));
     let of_workspace = params["workspaceFolders"].as_array().into_iter().flatten();

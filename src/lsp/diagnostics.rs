@@ -1,8 +1,8 @@
-//! A report as diagnostics.
+//! Publishes a report as diagnostics.
 //!
-//! What comments, the settings or known findings accept is not published, as `check` does not show
-//! it: whoever wrote down why a finding is accepted has read it, and a hint at every such line
-//! would be the noise that the comment was meant to stop.
+//! Findings that are accepted by comments, the settings file or a baseline are not published, just
+//! as `check` does not show them: the person who wrote why a finding is accepted has read it, and a
+//! hint at every such line would be the noise that the comment was meant to stop.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -23,27 +23,27 @@ use crate::report::Report;
 use crate::rule::{Finding, Safety, Severity};
 use crate::source::{FileId, Span, show};
 
-/// Who publishes.
+/// The name under which diagnostics are published.
 const SOURCE: &str = "deploy-doctor";
 
-/// What is published of a folder.
+/// What is published about a folder.
 #[derive(Default)]
 pub(super) struct Published {
-    /// What is in files.
+    /// Diagnostics in files.
     pub marks: Vec<Mark>,
-    /// What is in none.
+    /// Messages that belong to no file.
     pub words: Vec<Words>,
 }
 
-/// Something that is said about a folder as a whole.
+/// A message about a folder as a whole.
 pub(super) struct Words {
     /// The message.
     pub text: String,
-    /// Worth saying, but the check is complete all the same.
+    /// Whether the message is only a note and the check is complete all the same.
     pub note: bool,
 }
 
-/// All that a report says.
+/// Everything that a report says.
 pub(super) fn published(report: &Report, names: &Names, client: &Client) -> Published {
     let reach = Reach::new(report.sources, report.deployment);
     let places = SpanPlaces::new(report, names, client);
@@ -53,7 +53,7 @@ pub(super) fn published(report: &Report, names: &Names, client: &Client) -> Publ
     for problem in report.problems() {
         problem_to(problem, names, &mut published);
     }
-    // What has no place at all is not lost.
+    // A finding without a place is shown as a message, so that it is not lost.
     let lost = report.outcome.findings.iter().filter(|one| places.home(&one.finding).is_none());
     published.words.extend(lost.map(|one| Words {
         text: show::line(&format!("{} {}", one.finding.rule.code, one.finding.message)),
@@ -62,7 +62,7 @@ pub(super) fn published(report: &Report, names: &Names, client: &Client) -> Publ
     published
 }
 
-/// What could not be read or understood: in its file, where that is one.
+/// Publishes what could not be read or understood, in its file if it has one.
 pub(super) fn problem_to(problem: &Problem, names: &Names, published: &mut Published) {
     let message = show::line(&problem.message);
     let file = (!problem.path.as_os_str().is_empty()).then(|| names.of(&problem.path));
@@ -108,19 +108,19 @@ fn diagnostic(range: Range, message: String) -> Diagnostic {
     }
 }
 
-/// Where spans of a report are.
+/// The ranges of a report's spans.
 struct SpanPlaces<'a> {
     report: &'a Report<'a>,
     names: &'a Names<'a>,
     client: &'a Client,
-    /// Of all that is to be shown.
+    /// The ranges of all spans that will be published.
     ranges: HashMap<Span, Range>,
 }
 
 impl<'a> SpanPlaces<'a> {
     fn new(report: &'a Report<'a>, names: &'a Names<'a>, client: &'a Client) -> Self {
         let mut places = Self { report, names, client, ranges: HashMap::new() };
-        // By files: the lines of each are looked for once.
+        // Grouped by file, so that the lines of each file are located only once.
         let mut by_file: BTreeMap<FileId, Vec<Span>> = BTreeMap::new();
         for finding in report.outcome.findings.iter().map(|one| &one.finding) {
             let labels = finding.labels.iter().map(|label| label.span);
@@ -137,7 +137,7 @@ impl<'a> SpanPlaces<'a> {
         places
     }
 
-    /// A finding where it is.
+    /// The diagnostic of a finding at its place.
     fn finding(&self, finding: &Finding, reach: &Reach) -> Option<Mark> {
         let home = self.home(finding)?;
         let file = self.report.sources.file(home.file);
@@ -163,7 +163,8 @@ impl<'a> SpanPlaces<'a> {
         Some(Mark { uri, real, diagnostic, rule: Some(finding.rule), offer, holds_comments })
     }
 
-    /// Its first place. What is about a process or a socket is where the unit starts it.
+    /// The first place of a finding. A finding about a process or a socket is placed where the unit
+    /// starts the process.
     fn home(&self, finding: &Finding) -> Option<Span> {
         if let Some(label) = finding.labels.first() {
             return Some(label.span);
@@ -179,7 +180,7 @@ impl<'a> SpanPlaces<'a> {
         self.ranges.get(&span).copied().unwrap_or_default()
     }
 
-    /// The other places of a finding that are in files.
+    /// The other places of a finding, if they are in files.
     fn related(&self, finding: &Finding) -> Vec<DiagnosticRelatedInformation> {
         if !self.client.related {
             return Vec::new();
@@ -196,7 +197,7 @@ impl<'a> SpanPlaces<'a> {
         places.collect()
     }
 
-    /// What is wrong, what can be seen, and what to do, in plain text.
+    /// What is wrong, what was observed, and what to do, in plain text.
     fn message(&self, finding: &Finding, offered: bool) -> String {
         let mut lines = vec![show::line(&finding.message)];
         if let Some(label) = finding.labels.first().filter(|label| !label.note.is_empty()) {

@@ -14,24 +14,24 @@ use crate::host::{Host, Unsaved};
 
 /// One open text.
 pub(super) struct Document {
-    /// The client's name of it.
+    /// The URI under which the client opened it.
     pub uri: Uri,
-    /// Which of its texts this is.
+    /// The client's version number for this text.
     pub version: i32,
-    /// Its path free of links.
+    /// Its path with links resolved.
     pub real: PathBuf,
-    /// At least one; all but the last have an end.
+    /// Its lines, at least one; all but the last have a line ending.
     lines: Vec<String>,
     whole: Option<Arc<[u8]>>,
 }
 
 impl Document {
-    /// A text as it was opened.
+    /// A newly opened text.
     pub fn new(uri: Uri, version: i32, real: PathBuf, text: &str) -> Self {
         Self { uri, version, real, lines: split(text), whole: None }
     }
 
-    /// Takes in changes, in their order.
+    /// Applies changes in their order.
     pub fn change(
         &mut self,
         version: i32,
@@ -68,7 +68,7 @@ impl Document {
         let mut with = self.lines[first][..start.1].to_owned();
         with.push_str(text);
         with.push_str(&self.lines[last][end.1..]);
-        // A `\r` and a `\n` that come to be side by side are one end of line.
+        // A `\r` and a `\n` that become adjacent are one line ending.
         if with.starts_with('\n') && first > 0 && self.lines[first - 1].ends_with('\r') {
             first -= 1;
             with.insert_str(0, &self.lines[first]);
@@ -79,7 +79,7 @@ impl Document {
         }
         let mut new = split(&with);
         if last + 1 < self.lines.len() {
-            // What follows is the next line that is there.
+            // The next existing line takes the place of an empty last one.
             new.pop_if(|line| line.is_empty());
         }
         if let ([line], true) = (new.as_mut_slice(), first == last) {
@@ -95,13 +95,13 @@ impl Document {
         Arc::clone(self.whole.get_or_insert_with(|| lines.concat().into_bytes().into()))
     }
 
-    /// A line, from 0, with its end.
+    /// A line, counted from 0, with its line ending.
     pub fn line(&self, line: u32) -> Option<&str> {
         self.lines.get(line as usize).map(String::as_str)
     }
 }
 
-/// The lines with their ends, and what follows the last end.
+/// The lines with their line endings, and what follows the last line ending.
 fn split(mut text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
@@ -127,7 +127,7 @@ impl Documents {
         self.by_path.get(path)
     }
 
-    /// The same to be changed.
+    /// Mutable access to the text at a path.
     pub fn get_mut(&mut self, path: &Path) -> Option<&mut Document> {
         self.by_path.get_mut(path)
     }
@@ -137,17 +137,17 @@ impl Documents {
         self.by_path.insert(path, document);
     }
 
-    /// Closes one; from now on what is on the disk counts.
+    /// Closes a text; from now on the file on the disk counts.
     pub fn close(&mut self, path: &Path) -> Option<Document> {
         self.by_path.remove(path)
     }
 
-    /// All of them.
+    /// All open texts.
     pub fn all(&self) -> impl Iterator<Item = &Document> {
         self.by_path.values()
     }
 
-    /// Their texts in the place of what is on the disk.
+    /// All open texts, to be read in place of the files on the disk.
     pub fn unsaved(&mut self) -> Unsaved {
         let mut unsaved = Unsaved::default();
         for document in self.by_path.values_mut() {
@@ -158,7 +158,7 @@ impl Documents {
     }
 }
 
-/// A path free of links, also where nothing is at its end yet.
+/// A path with its links resolved, even if its end does not exist yet.
 pub(super) fn real(host: &dyn Host, path: &Path) -> PathBuf {
     crate::host::OverlayHost::new(host).resolve(path)
 }
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use gen_lsp_types::TextDocumentContentChangePartial;
 
-    /// Start, end and what comes there.
+    /// The start and end of a change, and the new text.
     type TextChange<'t> = ((u32, u32), (u32, u32), &'t str);
 
     fn changed(text: &str, encoding: Encoding, changes: &[TextChange]) -> String {
@@ -189,11 +189,12 @@ mod tests {
         for (encoding, start, end) in [(Encoding::Utf16, 4, 5), (Encoding::Utf8, 7, 8)] {
             assert_eq!(changed(text, encoding, &[((0, start), (0, end), ":")]), "a😀é:1\nb\n");
         }
-        // Within a character is before it; behind a line is its end; behind the text, too.
+        // A column within a character means the start of that character; after a line, its end;
+        // after the text, the text's end.
         assert_eq!(changed(text, Encoding::Utf16, &[((0, 2), (0, 3), "x")]), "axé=1\nb\n");
         assert_eq!(changed(text, Encoding::Utf16, &[((0, 99), (1, 0), "; ")]), "a😀é=1; b\n");
         assert_eq!(changed(text, Encoding::Utf16, &[((9, 0), (9, 9), "c")]), "a😀é=1\nb\nc");
-        // The end before the start.
+        // The end is before the start.
         assert_eq!(changed("ab\n", Encoding::Utf16, &[((0, 1), (0, 0), "x")]), "axb\n");
     }
 
@@ -203,7 +204,7 @@ mod tests {
         assert_eq!(changed("a\nb\nc", utf16, &[((0, 1), (2, 0), "")]), "ac");
         assert_eq!(changed("a\r\nb", utf16, &[((0, 1), (1, 0), "\n")]), "a\nb");
         assert_eq!(changed("", utf16, &[((0, 0), (0, 0), "x\n"), ((1, 0), (1, 0), "y")]), "x\ny");
-        // `\r` ends a line, and makes one end with a `\n` that comes behind it.
+        // `\r` ends a line, and together with a following `\n` is one line ending.
         let text = "a\rb\n";
         assert_eq!(changed(text, utf16, &[((1, 0), (1, 1), "B")]), "a\rB\n");
         let joined = [((1, 0), (1, 0), "\n"), ((1, 0), (1, 1), "B")];
@@ -212,7 +213,7 @@ mod tests {
         assert_eq!(changed("a\nb\n", utf16, &joined), "a\r\nB\n");
     }
 
-    /// The same on the whole text, by the protocol's words alone.
+    /// Applies the change to the whole text, by the wording of the protocol alone.
     fn slowly(text: &str, encoding: Encoding, change: TextChange) -> String {
         let mut starts = vec![0];
         for (at, character) in text.char_indices() {

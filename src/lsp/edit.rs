@@ -1,5 +1,5 @@
-//! Changes to files as a `WorkspaceEdit`. An edit contains no more than what differs, because the
-//! lines around it may contain what must not appear elsewhere, such as in a log of the client.
+//! Changes to files as a `WorkspaceEdit`. An edit contains only what differs, because the lines
+//! around it may contain secrets that must not appear elsewhere, such as in a client's log.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use super::names::Names;
 use super::position::{Encoding, Lines};
 use crate::fix::Change;
 
-/// What the client is meant to do; or why that cannot be said to it.
+/// The edit that the client is to make, or why it cannot be expressed.
 pub(super) fn workspace_edit(
     changes: &[Change],
     names: &Names,
@@ -45,7 +45,7 @@ pub(super) fn workspace_edit(
     Ok(written(by_document, client))
 }
 
-/// One edit of an open text.
+/// An edit with a single change to an open text.
 pub(super) fn one_edit(document: &Document, edit: TextEdit, client: &Client) -> WorkspaceEdit {
     written(vec![(document.uri.clone(), Some(document.version), vec![edit])], client)
 }
@@ -96,8 +96,8 @@ fn text_edits(before: &str, after: &str, encoding: Encoding) -> Vec<TextEdit> {
     edits.collect()
 }
 
-/// How many bytes two texts share at their beginnings and at their ends: whole characters, and no
-/// half of a `\r\n`.
+/// How many bytes two texts share at their beginnings and at their ends, in whole characters and
+/// without splitting a `\r\n`.
 fn same(old: &str, new: &str) -> (usize, usize) {
     let shared = |pair: &(char, char)| pair.0 == pair.1;
     let length = |pairs: &mut dyn Iterator<Item = (char, char)>| -> usize {
@@ -130,10 +130,10 @@ mod tests {
         assert_eq!(edit.new_text, "2");
         assert_eq!((edit.range.start.line, edit.range.start.character), (1, 5));
         assert_eq!((edit.range.end.line, edit.range.end.character), (1, 6));
-        // A line that comes behind a last one without an end.
+        // A new line after a last line without a line ending.
         let one = edits("a", "a\nb");
         assert_eq!(one[0].new_text, "\nb");
-        // `\r\n` is not cut in two.
+        // `\r\n` is not split.
         let one = edits("a\r\n", "a\n");
         assert_eq!((one[0].new_text.as_str(), one[0].range.end.line), ("\n", 1));
     }

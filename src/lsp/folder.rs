@@ -1,4 +1,4 @@
-//! One folder of the workspace: what its last check found.
+//! One folder of the workspace, with the results of its last check.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -8,56 +8,56 @@ use gen_lsp_types::{Diagnostic, Uri, WorkspaceEdit};
 use super::Wanted;
 use crate::rule::{Rule, Safety};
 
-/// A diagnostic with what is behind it.
+/// A diagnostic and the finding behind it.
 #[derive(Clone)]
 pub(super) struct Mark {
-    /// The file that it is shown in.
+    /// The file in which it is shown.
     pub uri: Uri,
-    /// The same free of links.
+    /// The path of that file, with links resolved.
     pub real: PathBuf,
-    /// As it is published.
+    /// The diagnostic as published.
     pub diagnostic: Diagnostic,
-    /// The rule that found it; `None` if it is about what could not be read.
+    /// The rule that found it; `None` if it is about something that could not be read.
     pub rule: Option<&'static Rule>,
-    /// What would remove it as a change of text.
+    /// The fix that would remove it, if that is a change of text.
     pub offer: Option<Offer>,
-    /// Is a comment in this line's file read by the check?
+    /// Whether the check reads comments in this file.
     pub holds_comments: bool,
 }
 
 /// A fix that an editor can make.
 #[derive(Clone)]
 pub(super) struct Offer {
-    /// Which it is.
+    /// Identifies the fix.
     pub wanted: Wanted,
     /// What it does.
     pub title: String,
     /// How it may be applied.
     pub safety: Safety,
-    /// The files that it changes, free of links.
+    /// The files that it changes, with links resolved.
     pub files: Vec<PathBuf>,
 }
 
-/// What the last check of a folder came to.
+/// A folder and the results of its last check.
 pub(super) struct Folder {
-    /// Its path as the client names it.
+    /// Its path, under the client's name for it.
     pub path: PathBuf,
-    /// The same free of links.
+    /// The path with links resolved.
     pub real: PathBuf,
-    /// Is it to be checked again?
+    /// Whether it must be checked again.
     pub changed: bool,
-    /// The open texts that the last check did not ask for, by their paths free of links.
+    /// The open texts that the last check did not read, by their paths with links resolved.
     pub unread: BTreeSet<PathBuf>,
-    /// What was found.
+    /// The diagnostics of the last check.
     pub marks: Vec<Mark>,
-    /// What was said about it besides that.
+    /// The messages that were shown about the folder.
     pub said: BTreeSet<String>,
-    /// Edits that were worked out since then.
+    /// Edits that were computed since the last check.
     pub edits: HashMap<Wanted, Result<WorkspaceEdit, String>>,
 }
 
 impl Folder {
-    /// One that was not checked yet.
+    /// A folder that was not checked yet.
     pub fn new(path: PathBuf, real: PathBuf) -> Self {
         Self {
             path,
@@ -70,7 +70,7 @@ impl Folder {
         }
     }
 
-    /// Does it hold this path?
+    /// Whether this path is in the folder.
     pub fn holds(&self, path: &Path) -> bool {
         path.starts_with(&self.path) || path.starts_with(&self.real)
     }

@@ -1,9 +1,9 @@
 //! The editor: the Language Server Protocol over a pair of streams.
 //!
 //! What `check DIR` finds in each folder of a workspace is published as diagnostics, what `fix DIR`
-//! would write is offered as quick fixes, and a hover shows `explain`. All work on the texts in the
-//! editor, saved or not. The check itself is passed in as a [`Checker`], so that nothing here knows
-//! about options and exit statuses.
+//! would write is offered as quick fixes, and a hover shows `explain`. All of these use the texts
+//! in the editor, saved or not. The check itself is passed in as a [`Checker`], so that this module
+//! needs no knowledge of options and exit statuses.
 //!
 //! Source: "Language Server Protocol Specification - 3.17".
 
@@ -28,9 +28,10 @@ use crate::fix::Change;
 use crate::host::Unsaved;
 use crate::report::Report;
 
-/// What checks and fixes a folder, as the command line does.
+/// Checks and fixes a folder, as the command line does.
 pub trait Checker {
-    /// Checks a folder and passes on what is found. Returns whether it holds any deployment.
+    /// Checks a folder and passes on the report. Returns whether the folder contains any
+    /// deployment.
     fn check(
         &self,
         folder: &Path,
@@ -38,8 +39,9 @@ pub trait Checker {
         hand_on: &mut dyn FnMut(&Report),
     ) -> Result<bool, Failure>;
 
-    /// What the wanted fixes make of the files, checked as `fix` checks what it writes; or why they
-    /// cannot be made. A fix that is more than a change of text is none of them.
+    /// The changes that the wanted fixes make to the files, verified as `fix` verifies what it
+    /// writes; or why they cannot be made. A fix that is more than a change of text is never among
+    /// them.
     fn changes(
         &self,
         folder: &Path,
@@ -51,45 +53,45 @@ pub trait Checker {
 /// Why a folder could not be checked at all.
 #[derive(Debug)]
 pub struct Failure {
-    /// In words.
+    /// The reason in words.
     pub message: String,
-    /// The same by the places that it is about, where it is about places in files.
+    /// The same reason by the places in files that it is about, if there are such places.
     pub at: Vec<Problem>,
 }
 
-/// Which fixes are to be made.
+/// The fixes that are to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wanted {
-    /// That of one finding.
+    /// The fix of one finding.
     One(One),
-    /// The safe ones that change this file alone, named free of links.
+    /// The safe fixes that change only this file, whose path has its links resolved.
     File(PathBuf),
-    /// Every safe one.
+    /// Every safe fix.
     All,
 }
 
-/// A finding that can be told from the others of the same check.
+/// Identifies a finding among those of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct One {
     /// Its rule's code.
     pub code: String,
-    /// Where it is: the file as it was read, and the byte.
+    /// Its place: the path of the file as it was read, and the offset of the byte.
     pub place: Option<(PathBuf, u32)>,
     /// What its fix does.
     pub title: String,
-    /// Does the fix change behaviour beyond the finding?
+    /// Whether the fix changes behaviour beyond the finding.
     pub is_unsafe: bool,
 }
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// The client asked for it, with `shutdown` and then `exit`.
+    /// The client ended it properly, with `shutdown` and then `exit`.
     Asked,
-    /// The client said `exit` without `shutdown`, or went away.
+    /// The client sent `exit` without `shutdown`, or disconnected.
     Abruptly,
-    /// What came was not the protocol, for this reason.
+    /// The client sent something that is not the protocol, for this reason.
     NotUnderstood(String),
 }
 
@@ -102,7 +104,7 @@ pub fn serve(
     let incoming = transport::read(input);
     let (outgoing, writer) = transport::write(output);
     let ended = server::Server::new(checker, outgoing).run(&incoming);
-    // All that was said is to be written before the process ends.
+    // Everything must be written before the process exits.
     let _ = writer.join();
     ended
 }

@@ -10,14 +10,14 @@ use super::documents::{Documents, real};
 use super::uri;
 use crate::host::{FileKind, Host, TreeHost, tidy};
 
-/// A file as the client names it.
+/// A file under the client's name for it.
 #[derive(Debug, Clone)]
 pub(super) struct Named {
-    /// Its URI: that under which it is open, where it is.
+    /// Its URI: the one under which it is open, if it is open.
     pub uri: Uri,
-    /// Its path free of links.
+    /// Its path with links resolved.
     pub real: PathBuf,
-    /// Is there such a file, on the disk or in the editor?
+    /// Whether there is such a file, on the disk or in the editor.
     pub is_file: bool,
 }
 
@@ -30,13 +30,13 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// For a folder as the client names it.
+    /// The names for a folder, given under the client's name for it.
     pub fn new(folder: &'a Path, host: TreeHost, documents: &'a Documents) -> Self {
         let open = documents.all().map(|one| (one.real.as_path(), &one.uri)).collect();
         Self { folder, host, open, known: RefCell::default() }
     }
 
-    /// The name of a path that is seen from the folder.
+    /// The name of a path that is relative to the folder.
     pub fn of(&self, path: &Path) -> Named {
         if let Some(known) = self.known.borrow().get(path) {
             return known.clone();
@@ -53,7 +53,8 @@ impl<'a> Names<'a> {
         match self.open.get(real.as_path()) {
             Some(uri) => Named { uri: (*uri).clone(), real, is_file: true },
             None => {
-                // A file is named through the folder, as the client does, whatever links lead there.
+                // A file is named through the folder, as the client does, whatever links lead to
+                // it.
                 let top = self.host.look(self.folder).resolved;
                 let below = whole.strip_prefix(&top).map(|below| self.folder.join(below));
                 let uri = uri::of(below.as_deref().unwrap_or(&whole));

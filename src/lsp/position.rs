@@ -1,9 +1,9 @@
-//! Places as the protocol counts them: lines from 0, which end with `\n`, `\r\n` or `\r`, and
-//! columns in units of the negotiated encoding.
+//! Places as the protocol counts them: lines from 0, ended by `\n`, `\r\n` or `\r`, and columns in
+//! units of the negotiated encoding.
 
 use gen_lsp_types::{Position, Range};
 
-/// What a column counts.
+/// The unit of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     /// Bytes of UTF-8.
@@ -28,7 +28,8 @@ impl Encoding {
         }
     }
 
-    /// How many units bytes are. What is not UTF-8 is one character, as an editor shows it.
+    /// How many units some bytes are. An invalid sequence counts as one character, as an editor
+    /// shows it.
     fn units(self, bytes: &[u8]) -> usize {
         let of = |chunk: std::str::Utf8Chunk| {
             let valid: usize = chunk.valid().chars().map(|character| self.of(character)).sum();
@@ -38,8 +39,8 @@ impl Encoding {
         bytes.utf8_chunks().map(of).sum()
     }
 
-    /// The byte of a line at which a column is. One within a character is that character's
-    /// beginning, one behind the line its end.
+    /// The byte offset of a column in a line. A column within a character means its start; a column
+    /// after the line means the end of the line.
     pub fn byte(self, line: &str, column: u32) -> usize {
         let content = content(line.as_bytes());
         let mut left = column as usize;
@@ -54,13 +55,13 @@ impl Encoding {
     }
 }
 
-/// How many bytes of a line are before its end of line.
+/// How many bytes of a line precede its line ending.
 fn content(line: &[u8]) -> usize {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line).len()
 }
 
-/// How many bytes the first line of a text has, its end included.
+/// The length in bytes of the first line of a text, including its line ending.
 pub(super) fn first_line(text: &[u8]) -> usize {
     match memchr::memchr2(b'\n', b'\r', text) {
         None => text.len(),
@@ -69,7 +70,7 @@ pub(super) fn first_line(text: &[u8]) -> usize {
     }
 }
 
-/// Where the lines of a text begin.
+/// The offsets at which the lines of a text begin.
 pub(super) struct Lines<'t> {
     text: &'t [u8],
     starts: Vec<usize>,
@@ -77,7 +78,7 @@ pub(super) struct Lines<'t> {
 }
 
 impl<'t> Lines<'t> {
-    /// Looks through a text.
+    /// Finds the lines of a text.
     pub fn of(text: &'t [u8], encoding: Encoding) -> Self {
         let mut starts = vec![0];
         let mut at = 0;
@@ -90,7 +91,7 @@ impl<'t> Lines<'t> {
         Self { text, starts, encoding }
     }
 
-    /// Where a byte is.
+    /// The position of a byte.
     pub fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset).max(1) - 1;
@@ -101,26 +102,26 @@ impl<'t> Lines<'t> {
         Position { line: number(line), character: number(column) }
     }
 
-    /// Where a range of bytes is.
+    /// The range of some bytes.
     pub fn range(&self, start: usize, end: usize) -> Range {
         Range { start: self.position(start), end: self.position(end.max(start)) }
     }
 }
 
-/// A whole line, counted from 1.
+/// The range of a whole line, counted from 1.
 pub(super) fn whole_line(line: usize) -> Range {
     let line = number(line.saturating_sub(1));
-    // A column behind the end is the end.
+    // A column after the end of the line means its end.
     let end = i32::MAX.unsigned_abs();
     Range { start: Position { line, character: 0 }, end: Position { line, character: end } }
 }
 
-/// Do two ranges touch? An empty one is in what it touches.
+/// Whether two ranges touch. An empty range touches the range it is in.
 pub(super) fn touch(a: &Range, b: &Range) -> bool {
     a.start <= b.end && b.start <= a.end
 }
 
 fn number(count: usize) -> u32 {
-    // The protocol's numbers are those of 31 bits.
+    // Numbers in the protocol have 31 bits.
     u32::try_from(count).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
 }

@@ -1,8 +1,8 @@
-//! JSON-RPC 2.0 in the protocol's framing: `Content-Length: N`, a blank line, N bytes of JSON.
+//! JSON-RPC 2.0 in the protocol's framing: `Content-Length: N`, an empty line, N bytes of JSON.
 //!
-//! The crate lsp-server is not used for it: it quotes a message that it cannot read, which may
-//! contain an environment file; it allocates as many bytes as a header says; and it stops at a
-//! single message that is not JSON.
+//! The crate lsp-server is not used: it quotes a message that it cannot read, which may contain an
+//! environment file; it allocates as many bytes as a header says; and it stops at the first message
+//! that is not JSON.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -12,38 +12,38 @@ use serde_json::{Map, Value, json};
 
 use crate::host::READ_LIMIT;
 
-/// A text is at most four times as long in JSON, unless it is all control characters.
+/// In JSON, a text is at most four times as long, unless it consists of control characters.
 const MESSAGE_LIMIT: u64 = 4 * READ_LIMIT;
-/// No header is longer, in bytes.
+/// The longest header line, in bytes.
 const HEADER_LIMIT: u64 = 4096;
-/// As many messages wait; a client that sends more waits itself.
+/// The most messages that wait in the queue; after that, the client has to wait.
 const QUEUE: usize = 1000;
 
-/// What came from the client.
+/// A message from the client.
 #[derive(Debug, PartialEq)]
 pub(super) enum Incoming {
-    /// Something that is to be answered.
+    /// A message that expects an answer.
     Request {
-        /// A number or a text.
+        /// A number or text.
         id: Value,
         method: String,
         params: Value,
     },
-    /// Something that is not.
+    /// A message that expects no answer.
     Notification { method: String, params: Value },
-    /// An answer.
+    /// The client's answer to a request.
     Response {
-        /// What went wrong, where something did.
+        /// The error, if the request failed.
         error: Option<String>,
     },
-    /// A message that is none: no JSON, or no JSON-RPC.
+    /// A malformed message: not JSON, or not JSON-RPC.
     Broken {
-        /// JSON-RPC's number for it.
+        /// JSON-RPC's number for the error.
         code: ErrorCode,
-        /// Without a word of the message, which may contain secrets.
+        /// The reason, without a word of the message, which may contain secrets.
         why: String,
     },
-    /// Nothing more comes; with a reason where that is not the client's going away.
+    /// The end of the input; with a reason unless the client simply disconnected.
     End(Option<String>),
 }
 
@@ -80,7 +80,7 @@ fn read_all(input: &mut dyn BufRead, sender: &SyncSender<Incoming>) {
     }
 }
 
-/// The bytes of the next message; `None` if there is none.
+/// The bytes of the next message; `None` at the end of the input.
 fn frame(mut input: &mut dyn BufRead) -> Result<Option<Vec<u8>>, String> {
     let mut length = None;
     let mut first = true;
@@ -113,7 +113,7 @@ fn frame(mut input: &mut dyn BufRead) -> Result<Option<Vec<u8>>, String> {
         ));
     }
     let mut bytes = Vec::new();
-    // Room is made as the bytes come, whatever the header says.
+    // The buffer grows as bytes arrive, whatever the header says.
     let read = input.take(length).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     match read as u64 == length {
         true => Ok(Some(bytes)),
@@ -149,7 +149,7 @@ fn error_of(message: &Map<String, Value>) -> Option<String> {
     Some(error["message"].as_str().unwrap_or("no reason was given").to_owned())
 }
 
-/// Writes messages in a thread of its own, until all that send are gone or nobody reads.
+/// Writes messages in a thread of its own, until all senders are dropped or nobody reads.
 pub(super) fn write(mut output: impl Write + Send + 'static) -> (Sender<Value>, JoinHandle<()>) {
     let (sender, receiver) = channel::<Value>();
     let writer = std::thread::spawn(move || {
@@ -169,17 +169,17 @@ pub(super) fn answer(id: &Value, result: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "result": result })
 }
 
-/// The answer that there is none.
+/// An error response.
 pub(super) fn refusal(id: &Value, code: ErrorCode, message: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code as i32, "message": message } })
 }
 
-/// Something that is reported.
+/// A notification to the client.
 pub(super) fn notification(method: &str, params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "method": method, "params": params })
 }
 
-/// Something that is asked.
+/// A request to the client.
 pub(super) fn request(id: &str, method: &str, params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
 }

@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_e
 
 use crate::host::tidy;
 
-/// All but what RFC 3986 leaves as it is in a path.
+/// All characters except those that RFC 3986 leaves unescaped in a path.
 const ESCAPED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -19,7 +19,7 @@ pub(super) fn of(path: &Path) -> Uri {
     Uri(format!("file://{path}"))
 }
 
-/// The path that a URI names. `None` if it names none on this machine.
+/// The path that a URI names. `None` if the URI names no path on this machine.
 pub(super) fn path(uri: &Uri) -> Option<PathBuf> {
     let (scheme, rest) = uri.0.split_once("://")?;
     if !scheme.eq_ignore_ascii_case("file") {

@@ -1,48 +1,48 @@
-//! An answer over HTTP/1.1, parsed as it arrives (RFC 9112).
+//! A response over HTTP/1.1, parsed as it arrives (RFC 9112).
 
 use super::body::{FIRST_BYTES, Framing, Search};
 use super::malformed::Malformed;
 use super::settings::{Expect, Method};
 
-/// The largest head of an answer, interim answers (1xx) included.
+/// The largest head of a response, interim responses (1xx) included.
 const HEAD_LIMIT: usize = 64 << 10;
 /// The most headers.
 const HEADER_LIMIT: usize = 256;
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
     pub status: u16,
-    /// May the connection be used again?
+    /// Whether the connection may be used again.
     pub keep_alive: bool,
     /// The body's first bytes.
     pub first_bytes: Vec<u8>,
-    /// Is the version that is expected in it? None where none is.
+    /// Whether the response contains the expected version; `None` if no version is expected.
     pub version: Option<bool>,
-    /// The same for the text expected in the body.
+    /// Whether the body contains the expected text; `None` if none is expected.
     pub body: Option<bool>,
-    /// The same for the text that is watched for.
+    /// Whether the response contains the watched text; `None` if none is watched.
     pub watch: Option<bool>,
 }
 
-/// How an answer ended that is not whole.
+/// How an incomplete response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// Not a byte of it came.
+    /// Before its first byte.
     Nothing,
-    /// It ended in the middle.
+    /// In the middle.
     Short,
 }
 
-/// Reads one answer.
+/// Reads one response.
 #[derive(Debug)]
 pub(super) struct Reader {
     method: Method,
     /// The head so far.
     head: Vec<u8>,
-    /// How much of it was searched for its end.
+    /// How many bytes of the head were already searched for its end.
     searched: usize,
-    /// The bytes of the interim answers.
+    /// The number of bytes of the interim responses.
     interim: usize,
     status: Option<u16>,
     keep_alive: bool,
@@ -51,7 +51,7 @@ pub(super) struct Reader {
     version: Option<Search>,
     body: Option<Search>,
     watch: Option<Search>,
-    /// Bytes that belong to no answer.
+    /// Whether there were bytes after the end of the response.
     surplus: bool,
     any: bool,
 }
@@ -76,21 +76,21 @@ impl Reader {
         }
     }
 
-    /// Not a byte has come yet.
+    /// Whether no byte has arrived yet.
     pub(super) fn untouched(&self) -> bool {
         !self.any
     }
 
-    /// Takes what came. `Some` when the answer is whole.
+    /// Processes bytes that arrived. Returns `Some` once the response is complete.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Option<Answer>, Malformed> {
         self.any |= !bytes.is_empty();
         let mut rest = bytes;
         if self.framing.is_none() {
-            // Only the new bytes can hold the end of the head.
+            // Only the new bytes can contain the end of the head.
             self.head.extend_from_slice(bytes);
             let Some(length) = self.read_head()? else { return Ok(None) };
             let head = std::mem::take(&mut self.head);
-            // What follows the head was among the bytes that came just now.
+            // What follows the head is among the bytes that just arrived.
             let behind = head.len().saturating_sub(length);
             rest = bytes.get(bytes.len().saturating_sub(behind)..).unwrap_or_default();
         }
@@ -102,7 +102,7 @@ impl Reader {
         Ok(None)
     }
 
-    /// The connection has ended.
+    /// Records that the connection has ended.
     pub(super) fn end(&mut self) -> Result<Answer, Cut> {
         match self.framing {
             Some(Framing::UntilClose) => self.whole().ok_or(Cut::Short),
@@ -111,7 +111,7 @@ impl Reader {
         }
     }
 
-    /// The body's first bytes, also of an answer that is not whole.
+    /// The body's first bytes, even if the response is incomplete.
     pub(super) fn first_bytes(&self) -> &[u8] {
         if self.framing.is_some() { &self.first_bytes } else { first(&self.head) }
     }
@@ -134,7 +134,8 @@ impl Reader {
         })
     }
 
-    /// The length of the head within `self.head`, once it is there; interim answers are dropped.
+    /// The length of the head within `self.head`, once the head is complete; interim responses are
+    /// dropped.
     fn read_head(&mut self) -> Result<Option<usize>, Malformed> {
         loop {
             let ended = ended(self.head.get(self.searched..).unwrap_or_default());
@@ -142,7 +143,7 @@ impl Reader {
             if self.interim + self.head.len() > HEAD_LIMIT && !ended {
                 return Err(Malformed("headers larger than 64 KiB"));
             }
-            // A head that comes byte by byte is parsed once.
+            // A head that arrives byte by byte is parsed only once.
             if !ended && self.head.starts_with(b"HTTP/") {
                 return Ok(None);
             }
@@ -160,7 +161,7 @@ impl Reader {
                 return Err(Malformed("headers larger than 64 KiB"));
             }
             let status = response.code.unwrap_or(0);
-            // 101 switches to what was never asked for: it is the last answer.
+            // 101 switches to a protocol that was not requested, so it is the last response.
             if (100..200).contains(&status) && status != 101 {
                 self.interim += length;
                 self.head.drain(..length);
@@ -199,7 +200,7 @@ fn first(bytes: &[u8]) -> &[u8] {
     bytes.get(..FIRST_BYTES.min(bytes.len())).unwrap_or_default()
 }
 
-/// Is an empty line in it?
+/// Whether the head contains an empty line.
 fn ended(head: &[u8]) -> bool {
     memchr::memmem::find(head, b"\n\r\n").is_some() || memchr::memmem::find(head, b"\n\n").is_some()
 }

@@ -1,35 +1,35 @@
-//! The body of an answer as it arrives: where it ends, what it contains, its first bytes.
+//! The body of a response as it arrives: where it ends, what it contains, its first bytes.
 
 use super::malformed::Malformed;
 
-/// The first bytes of a body that are kept as evidence.
+/// How many bytes of a body are kept as evidence.
 pub(super) const FIRST_BYTES: usize = 2 << 10;
-/// The longest line of a chunk's size, its extensions included, and of all trailers.
+/// The longest line with the size of a chunk, its extensions included, and the longest trailers.
 const LINE_LIMIT: usize = 8 << 10;
 
 /// Where a body ends (RFC 9112, section 6).
 #[derive(Debug)]
 pub(super) enum Framing {
-    /// The body ends after this many bytes.
+    /// After this many bytes.
     Length(u64),
     /// After the last chunk.
     Chunked(Chunk),
-    /// With the connection.
+    /// When the connection ends.
     UntilClose,
 }
 
-/// Where in the chunks a body is.
+/// The position within a chunked body.
 #[derive(Debug)]
 pub(super) enum Chunk {
     /// In the line of a chunk's size.
     Size(Vec<u8>),
-    /// Within a chunk, with this many bytes to come.
+    /// Within a chunk, with this many bytes remaining.
     Data(u64),
-    /// At the end of line behind a chunk.
+    /// At the line ending after a chunk.
     End,
-    /// In the trailers: the line so far, and the bytes of all of them.
+    /// In the trailers: the line so far, and the number of bytes in all of them.
     Trailer(Vec<u8>, usize),
-    /// Behind it all.
+    /// After the end of the body.
     Done,
 }
 
@@ -38,12 +38,13 @@ impl Framing {
         Self::Chunked(Chunk::Size(Vec::new()))
     }
 
-    /// The body is whole.
+    /// Whether the body is complete.
     pub(super) fn done(&self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(Chunk::Done))
     }
 
-    /// Takes what belongs to the body, gives its content to `sink`, and says how much was taken.
+    /// Takes the bytes that belong to the body, passes its content to `sink`, and returns how many
+    /// bytes were taken.
     pub(super) fn take(
         &mut self,
         bytes: &[u8],
@@ -124,7 +125,8 @@ impl Chunk {
     }
 }
 
-/// Adds to a line, without its end, and says how many bytes were taken and whether it is whole.
+/// Extends a line, without its line ending; returns how many bytes were taken and whether the line
+/// is complete.
 fn read_line(line: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, bool), Malformed> {
     let end = memchr::memchr(b'\n', bytes);
     let part = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
@@ -148,13 +150,13 @@ fn size(line: &[u8]) -> Result<u64, Malformed> {
     u64::from_str_radix(digits, 16).map_err(|_| wrong)
 }
 
-/// Looks for a text in bytes that come in pieces.
+/// Searches for a text in bytes that arrive in pieces.
 #[derive(Debug, Clone)]
 pub(super) struct Search {
     text: Vec<u8>,
-    /// The end of what was seen, in which the text may have begun.
+    /// The end of the bytes so far, in which the text may have begun.
     rest: Vec<u8>,
-    /// It was there.
+    /// Whether the text was found.
     pub(super) found: bool,
 }
 
@@ -163,7 +165,7 @@ impl Search {
         Self { text: text.as_bytes().to_vec(), rest: Vec::new(), found: false }
     }
 
-    /// Looks into the next piece.
+    /// Searches the next piece.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         if self.found {
             return;
@@ -179,7 +181,7 @@ impl Search {
         self.rest.drain(..over);
     }
 
-    /// What comes next does not follow what came last.
+    /// Records that the next piece does not directly follow the previous one.
     pub(super) fn interrupt(&mut self) {
         self.rest.clear();
     }

@@ -4,34 +4,34 @@ use std::fmt;
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-/// How sure the bound is.
+/// The confidence of the bound.
 const CONFIDENCE: f64 = 0.95;
 
-/// The highest share of failures that the sample leaves possible, with 95 % confidence.
+/// The highest share of failures that is compatible with the sample, with 95 % confidence.
 ///
-/// It takes every probe for an independent draw. A reload's failures come in bunches, so it is a
-/// statement about the time that was watched, not about the next reload.
+/// The bound treats every probe as an independent draw. A reload's failures come in bunches, so the
+/// bound is a statement about the time that was watched, not about the next reload.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UpperBound {
     /// Probes that failed.
     pub failed: u64,
-    /// Probes that were answered or failed.
+    /// Probes with an outcome, success or failure.
     pub of: u64,
     /// The bound, from 0 to 1.
     pub share: f64,
-    /// How it is worked out.
+    /// How it was calculated.
     pub method: BoundMethod,
 }
 
-/// How an [`UpperBound`] is worked out.
+/// How an [`UpperBound`] is calculated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BoundMethod {
-    /// Three in as many as there were: for none that failed.
+    /// Three divided by the number of probes, if none failed.
     RuleOfThree,
     /// The exact one-sided bound of Clopper and Pearson.
     ClopperPearson,
-    /// Nothing was seen, so nothing is ruled out.
+    /// There were no probes, so nothing is ruled out.
     NothingSeen,
 }
 
@@ -47,7 +47,7 @@ impl BoundMethod {
 }
 
 impl UpperBound {
-    /// The bound for `failed` of `of`.
+    /// The bound for `failed` failures among `of` probes.
     pub fn new(failed: u64, of: u64) -> Self {
         let (share, method) = match (failed, of) {
             (_, 0) => (1.0, BoundMethod::NothingSeen),
@@ -59,7 +59,8 @@ impl UpperBound {
     }
 }
 
-/// The share at which so few failures or fewer would still be seen in one of twenty samples.
+/// The share at which this number of failures or fewer would still be seen in one of twenty
+/// samples.
 fn clopper_pearson(failed: u64, of: u64) -> f64 {
     let (mut low, mut high) = (failed as f64 / of as f64, 1.0);
     for _ in 0..60 {
@@ -69,9 +70,11 @@ fn clopper_pearson(failed: u64, of: u64) -> f64 {
     high
 }
 
-/// The probability of `failed` or fewer of `of`, each with probability `share`.
+/// The probability of `failed` or fewer failures among `of` probes, each failing with probability
+/// `share`.
 fn at_most(failed: u64, of: u64, share: f64) -> f64 {
-    // From the largest term down, relative to it, so that none underflows before it counts.
+    // Adds the terms from the largest down, relative to it, so that no term underflows before it
+    // counts.
     let odds = (1.0 - share) / share;
     let mut term = 1.0;
     let mut sum = 1.0;
@@ -89,7 +92,7 @@ fn at_most(failed: u64, of: u64, share: f64) -> f64 {
     (largest + sum.ln()).exp()
 }
 
-/// ln n!, exact for small numbers, by Stirling's series above.
+/// ln n!, exact for small numbers, by Stirling's series for larger ones.
 fn ln_factorial(n: f64) -> f64 {
     if n < 32.0 {
         let mut sum = 0.0;
@@ -120,13 +123,14 @@ impl fmt::Display for UpperBound {
     }
 }
 
-/// Rounded up, to one digit below one percent and one decimal above: never a promise too good.
+/// Rounded up, to one significant digit below one percent and one decimal above, so that the bound
+/// is never too optimistic.
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let decimals = if percent >= 0.1 { 1 } else { 1 - percent.log10().floor() as i32 - 1 };
     let decimals = decimals.clamp(0, 12);
     let scale = 10_f64.powi(decimals);
-    // What is a whole step but for the last bit is not rounded up by a step.
+    // A value that exceeds a whole step only by its last bit is not rounded up by another step.
     let up = ((percent * scale) - 1e-9).ceil() / scale;
     format!("{up:.*}", decimals.unsigned_abs() as usize)
 }

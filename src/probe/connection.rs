@@ -7,18 +7,18 @@ use super::schedule::Due;
 use crate::host::net::Channel;
 use crate::host::net::poll::Poller;
 
-/// A probe that is on its way.
+/// A probe in flight.
 #[derive(Debug)]
 pub(super) struct Asking {
-    /// The probe's own number: a slot is used again.
+    /// The number of the probe, because a slot is reused.
     pub number: u64,
     pub due: Due,
     pub reader: Reader,
-    /// The connection had served before.
+    /// Whether the connection had been used before.
     pub reused: bool,
-    /// Addresses that were tried in vain.
+    /// How many addresses were tried without success.
     pub tried: usize,
-    /// The address that is tried now.
+    /// The index of the address that is being tried.
     pub address: usize,
 }
 
@@ -27,9 +27,9 @@ pub(super) struct Asking {
 pub(super) struct Connection {
     pub channel: Channel,
     pub site: usize,
-    /// The probe that is on its way; none while it is idle.
+    /// The probe in flight; `None` while the connection is idle.
     pub asking: Option<Asking>,
-    /// The poller watches for the right to write.
+    /// Whether the poller watches for the socket to become writable.
     writing: bool,
 }
 
@@ -45,12 +45,12 @@ impl Slots {
         Self { slots: Vec::new(), free: Vec::new() }
     }
 
-    /// How many there are.
+    /// The number of open connections.
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
-    /// Takes a connection in and has it watched.
+    /// Adds a connection and watches it.
     pub(super) fn insert(
         &mut self,
         poller: &Poller,
@@ -69,7 +69,7 @@ impl Slots {
         Ok(index)
     }
 
-    /// Puts another connection in the place of one that did not come about.
+    /// Replaces a connection that could not be established by another one.
     pub(super) fn replace(
         &mut self,
         poller: &Poller,
@@ -84,47 +84,49 @@ impl Slots {
         Ok(())
     }
 
-    /// The connection in a slot; an event may still come for one that is gone.
+    /// The connection in a slot; `None` if it is gone, because an event may still arrive for it.
     pub(super) fn get(&mut self, index: usize) -> Option<&mut Connection> {
         self.slots.get_mut(index)?.as_mut()
     }
 
-    /// Takes a connection out; dropping it closes it.
+    /// Removes a connection from its slot; dropping it closes it.
     pub(super) fn remove(&mut self, index: usize) -> Option<Connection> {
         let connection = self.slots.get_mut(index)?.take()?;
         self.free.push(index);
         Some(connection)
     }
 
-    /// Watches for what the connection waits for now.
+    /// Updates which events are watched to those for which the connection now waits.
     pub(super) fn watch(&mut self, poller: &Poller, index: usize) {
         let Some(connection) = self.get(index) else { return };
         let writing = connection.channel.wants_to_write();
         if connection.writing != writing {
             connection.writing = writing;
-            // It was added, so it can be changed; a probe that is not woken times out.
+            // The connection was added, so this cannot fail; even then, the probe would only time
+            // out.
             let _ = poller.update(&connection.channel, index);
         }
     }
 
-    /// The slots in which a probe is on its way.
+    /// The slots with a probe in flight.
     pub(super) fn asking(&self) -> Vec<usize> {
         let busy = |slot: &Option<Connection>| slot.as_ref().is_some_and(|c| c.asking.is_some());
         (0..self.slots.len()).filter(|index| self.slots.get(*index).is_some_and(busy)).collect()
     }
 }
 
-/// What is due at a time in the order in which it was put in: each waits equally long.
+/// Deadlines in the order in which they were added, which is the order in time because all waits
+/// are equally long.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines(std::collections::VecDeque<(Duration, usize, u64)>);
 
 impl Deadlines {
-    /// The probe `number` in `slot` waits until `at`.
+    /// Adds the deadline `at` of the probe `number` in `slot`.
     pub(super) fn push(&mut self, at: Duration, slot: usize, number: u64) {
         self.0.push_back((at, slot, number));
     }
 
-    /// The next that is over, if it is.
+    /// The next deadline that has passed, if any.
     pub(super) fn over(&mut self, now: Duration) -> Option<(usize, u64)> {
         let (at, slot, number) = *self.0.front()?;
         (at <= now).then(|| {
@@ -133,7 +135,7 @@ impl Deadlines {
         })
     }
 
-    /// When the next is over.
+    /// The next deadline.
     pub(super) fn next(&self) -> Option<Duration> {
         self.0.front().map(|(at, ..)| *at)
     }

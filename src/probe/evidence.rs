@@ -1,18 +1,18 @@
-//! What the first failure of each kind looked like, made safe to show.
+//! What the first failure of each kind looked like, in a form that is safe to show.
 
 use super::settings::Settings;
 use crate::source::show;
 
 /// The most characters that are shown.
 const SHOWN: usize = 1000;
-/// A header's value that is shorter is not a secret, and would black out half of a text.
+/// A shorter value of a header is not a secret, and masking it would black out half of the text.
 const SHORTEST_SECRET: usize = 4;
 
-/// A variable's value that is shorter may be any word: `production`, `true`.
+/// A shorter value of a variable may be any word: `production`, `true`.
 const SHORTEST_VALUE: usize = 8;
 
 /// The first bytes of a body as text: without secrets, control characters and, in HTML, tags. A
-/// debugging page repeats the headers that were sent, and shows what the application has.
+/// debugging page repeats the headers that were sent, and shows the application's settings.
 pub(super) fn body(bytes: &[u8], settings: &Settings) -> Option<String> {
     let mut text = String::from_utf8_lossy(bytes).into_owned();
     for value in &settings.hidden {
@@ -47,14 +47,14 @@ fn password(url: &str) -> Option<&str> {
     authority.rsplit_once('@')?.0.split_once(':').map(|(_, password)| password)
 }
 
-/// What a person reads of HTML, roughly: styles, scripts and tags are left out.
+/// The text that a person reads in HTML, roughly: styles, scripts and tags are left out.
 fn without_tags(html: &str) -> String {
     let mut out = String::with_capacity(html.len());
     let mut rest = html;
     while let Some(open) = rest.find('<') {
         let (before, tag) = rest.split_at(open);
         out.push_str(before);
-        // A table of settings: what is in the next cell is the value.
+        // In a table of settings, the next cell contains the value.
         let cell = ["</td", "</th", "</dt"].into_iter().any(|cell| {
             tag.get(..cell.len()).is_some_and(|start| start.eq_ignore_ascii_case(cell))
         });
@@ -67,7 +67,7 @@ fn without_tags(html: &str) -> String {
             Some(name) => find_ignoring_case(tag, &format!("</{name}")),
             None => Some(0),
         };
-        // What has no end is a tag that was cut off.
+        // A tag without an end was cut off.
         let Some(end) = end else { return out };
         let tag = tag.get(end..).unwrap_or_default();
         let Some(close) = tag.find('>') else { return out };
@@ -81,7 +81,7 @@ fn find_ignoring_case(text: &str, wanted: &str) -> Option<usize> {
     text.to_ascii_lowercase().find(wanted)
 }
 
-/// An error's words safe to show.
+/// An error message that is safe to show.
 pub(super) fn words(text: &str) -> String {
     show::line(text)
 }

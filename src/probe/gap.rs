@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-/// Follows the successes of one series, or of several together. Times count from the start.
+/// Tracks the successes of one series, or of several together. Times are relative to the start.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct GapWatch {
     last: Option<Duration>,
     longest: Option<(Duration, Duration)>,
 }
 
-/// A time without a success.
+/// A period without a success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub from: Duration,
     pub to: Duration,
-    /// No success came before it: it began with the run.
+    /// Whether no success came before it: it began with the run.
     pub from_start: bool,
-    /// No success came after it: it lasted to the end.
+    /// Whether no success came after it: it lasted until the end.
     pub to_end: bool,
 }
 
 impl GapWatch {
-    /// A success was seen now.
+    /// Records a success at this moment.
     pub(super) fn success(&mut self, now: Duration) {
         let from = self.last.unwrap_or_default();
         if self.longest.is_none_or(|(start, end)| now.saturating_sub(from) > end - start) {
@@ -30,17 +30,17 @@ impl GapWatch {
         self.last = Some(now);
     }
 
-    /// What was longest so far does not count any more; a time that lasts until now does, whole.
+    /// Forgets the longest period so far. A period that is still going on keeps its whole length.
     pub(super) fn forget(&mut self) {
         self.longest = None;
     }
 
-    /// How long the last success is ago.
+    /// The time since the last success.
     pub(super) fn since(&self, now: Duration) -> Duration {
         now.saturating_sub(self.last.unwrap_or_default())
     }
 
-    /// The longest time so far, the one included that lasts until now.
+    /// The longest period so far, including the one that is still going on.
     pub(super) fn longest(&self, now: Duration) -> Span {
         let open = (self.last.unwrap_or_default(), now);
         let (from, to) = match self.longest {

@@ -1,12 +1,12 @@
-//! Is an answer a success?
+//! Decides whether a response is a success.
 
 use super::answer::{Answer, Cut};
 use super::kind::Kind;
 use super::settings::Expect;
 use crate::host::net::NetError;
 
-/// The verdict on an answer. `learned` is the status that the target answers with by now, where
-/// none is expected in so many words: the first below 400 sets it.
+/// The verdict on a response. `learned` is the status of the target's successes, if no status is
+/// expected explicitly: the first response below 400 sets it.
 pub(super) fn answer(answer: &Answer, expect: &Expect, learned: &mut Option<u16>) -> Option<Kind> {
     if let Some(kind) = status(answer.status, expect, learned) {
         return Some(kind);
@@ -45,7 +45,7 @@ fn status(status: u16, expect: &Expect, learned: &mut Option<u16>) -> Option<Kin
     })
 }
 
-/// The verdict on an incomplete answer.
+/// The verdict on an incomplete response.
 pub(super) fn cut(cut: Cut) -> Kind {
     match cut {
         Cut::Nothing => Kind::Closed,
@@ -53,7 +53,7 @@ pub(super) fn cut(cut: Cut) -> Kind {
     }
 }
 
-/// The verdict on an error of the connection; `None` if it is this machine's own.
+/// The verdict on an error of the connection; `None` if the fault is this machine's own.
 pub(super) fn error(error: &NetError) -> Option<Kind> {
     Some(match error {
         NetError::Refused => Kind::Refused,

@@ -4,45 +4,45 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// The kinds of failure that are counted apart.
+/// The kinds of failure that are counted separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Nobody listens.
+    /// Nothing listens there.
     Refused,
-    /// The connection was thrown away.
+    /// The connection was reset.
     Reset,
-    /// No whole answer in time.
+    /// There was no complete response in time.
     Timeout,
-    /// The connection ended after the request was sent, before a byte of the answer.
+    /// The connection ended after the request was sent, before the first byte of the response.
     Closed,
-    /// The connection ended within the answer.
+    /// The connection ended in the middle of the response.
     CutShort,
     /// 502: nginx did not reach gunicorn.
     BadGateway,
     /// 503.
     Unavailable,
-    /// 504: nginx waited for gunicorn in vain.
+    /// 504: gunicorn did not answer nginx in time.
     GatewayTimeout,
     /// Any other status of 500 and above.
     ServerError,
-    /// A status that was not expected.
+    /// An unexpected status.
     Status,
-    /// The body does not hold what is expected.
+    /// The body does not contain the expected text.
     Body,
-    /// Neither the body nor a header contains the version that is expected.
+    /// Neither the body nor a header contains the expected version.
     Version,
     /// TLS failed.
     Tls,
-    /// The unix socket's file is not there.
+    /// The unix socket's file does not exist.
     NoSocket,
-    /// The unix socket's queue is full; nginx answers with 502 here.
+    /// The unix socket's queue is full; in this case, nginx would respond with 502.
     QueueFull,
-    /// What came is not HTTP, or more than is read.
+    /// The response is not HTTP, or larger than the limits.
     BadAnswer,
-    /// No route, no right to connect, or another error of the operating system.
+    /// No route, no permission to connect, or another error of the operating system.
     Unreachable,
-    /// Still without an answer when the run was broken off.
+    /// Still without a response when the run was aborted.
     Unanswered,
 }
 
@@ -69,7 +69,7 @@ impl Kind {
         Self::Unanswered,
     ];
 
-    /// In words.
+    /// The kind in words.
     pub fn text(self) -> &'static str {
         match self {
             Self::Refused => "connection refused",
@@ -93,7 +93,7 @@ impl Kind {
         }
     }
 
-    /// Where its count is.
+    /// The index of its count.
     pub(super) fn index(self) -> usize {
         self as usize
     }

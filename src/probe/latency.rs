@@ -1,24 +1,24 @@
-//! How long answers took, from the moment when their probes were due.
+//! How long responses took, from the moment when their probes were due.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// The longest that is distinguished, in microseconds: an hour.
+/// The longest latency that is distinguished, in microseconds: an hour.
 const LONGEST: u64 = 3_600_000_000;
 
 /// Counts durations with an error of at most a thousandth.
 #[derive(Debug, Clone)]
 pub(super) struct Latencies {
     histogram: Option<Histogram<u64>>,
-    /// The worst, exactly.
+    /// The exact maximum.
     worst: Duration,
 }
 
 impl Latencies {
     pub(super) fn new() -> Self {
-        // Three digits up to an hour: the bounds are constants that the crate accepts.
+        // Three digits up to an hour: the crate accepts these constant bounds.
         Self { histogram: Histogram::new_with_bounds(1, LONGEST, 3).ok(), worst: Duration::ZERO }
     }
 
@@ -26,7 +26,7 @@ impl Latencies {
         self.worst = self.worst.max(took);
         if let Some(histogram) = &mut self.histogram {
             let micros = u64::try_from(took.as_micros()).unwrap_or(LONGEST);
-            // `record` refuses what is above the bound, and so would drop the worst of all.
+            // `record` refuses values above the bound, and so would drop the very worst ones.
             histogram.saturating_record(micros.max(1));
         }
     }
@@ -34,12 +34,12 @@ impl Latencies {
     pub(super) fn add(&mut self, other: &Self) {
         self.worst = self.worst.max(other.worst);
         if let (Some(histogram), Some(other)) = (&mut self.histogram, &other.histogram) {
-            // Both have the same bounds.
+            // Both histograms have the same bounds.
             let _ = histogram.add(other);
         }
     }
 
-    /// None where nothing was counted.
+    /// `None` if nothing was counted.
     pub(super) fn summary(&self) -> Option<Latency> {
         let count = self.histogram.as_ref().map_or(0, Histogram::len);
         if count == 0 {
@@ -47,7 +47,7 @@ impl Latencies {
         }
         let at = |quantile: f64| {
             let micros = self.histogram.as_ref().map_or(0, |h| h.value_at_quantile(quantile));
-            // A bucket's upper edge may be above the worst that was seen.
+            // The upper edge of a bucket may be above the actual maximum.
             millis(Duration::from_micros(micros).min(self.worst))
         };
         Some(Latency {
@@ -60,11 +60,12 @@ impl Latencies {
     }
 }
 
-/// How long answers took, in milliseconds from the moment when the probe was due. Successes count,
-/// and those that got no answer in time, with the time that they waited: a hang hides nothing.
+/// How long responses took, in milliseconds from the moment when the probe was due. Successes
+/// count, and so do probes without a response in time, with the time that they waited: a hang is
+/// not hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Latency {
-    /// How many probes that is.
+    /// The number of probes counted.
     pub count: u64,
     /// Half of them were faster.
     pub p50_ms: f64,

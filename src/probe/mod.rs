@@ -1,12 +1,12 @@
-//! The prober: sends requests to a site at a constant rate and reports what it saw, in correct
+//! The prober: sends requests to a site at a constant rate and reports the results, with correct
 //! numbers.
 //!
 //! **Open model.** When each probe is due is fixed before the first one is sent. A probe is sent
-//! when it is due, however many before it hang, and its latency counts from the moment when it was
-//! due. A tool that waits for an answer before it asks again stops asking exactly while the site
+//! when it is due, however many earlier ones hang, and its latency counts from that moment. A tool
+//! that waits for a response before it sends the next request stops sending exactly while the site
 //! does not answer, and so hides what it is meant to find ("coordinated omission").
 //!
-//! Two series take turns: one opens a connection for every probe, the other keeps its connections.
+//! Two series take turns: one opens a connection for every probe, the other reuses its connections.
 //! The schedule uses the monotonic clock; the times shown are relative to the wall clock at the
 //! start.
 //!

@@ -14,10 +14,10 @@ use super::site::Site;
 use crate::host::net::limits;
 use crate::host::net::poll::{Poller, Waker};
 
-/// The most connections that are ever open at a time.
+/// The most connections that are ever open at the same time.
 const MOST_OPEN: usize = 16_384;
 
-/// A prober at work. Dropping it ends it.
+/// A running prober. Dropping it ends the run.
 #[derive(Debug)]
 pub struct Prober {
     shared: Arc<Shared>,
@@ -28,38 +28,38 @@ pub struct Prober {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What was seen so far, over all targets and series.
+/// The results so far, over all targets and series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// Since the start.
+    /// The time since the start.
     pub elapsed: Duration,
     /// Probes sent.
     pub sent: u64,
     /// Answered as expected.
     pub ok: u64,
-    /// Failed, of whatever kind.
+    /// Failed, with any kind of failure.
     pub failed: u64,
-    /// Due and not sent, by the prober's own fault.
+    /// Due but not sent, through the prober's own fault.
     pub not_sent: u64,
-    /// On their way.
+    /// In flight.
     pub in_flight: u64,
     /// The kind of the last failure.
     pub last_failure: Option<Kind>,
-    /// How long the last success is ago, on the target where that is longest.
+    /// The time since the last success, on the target for which that is longest.
     pub without_success: Duration,
     /// The longest time without a success so far, on any target.
     pub longest_gap: Duration,
-    /// Answers with the text that is watched for (`Expect::watch`).
+    /// Responses with the watched text (`Expect::watch`).
     pub watched: u64,
-    /// Answers without it.
+    /// Responses without the watched text.
     pub unwatched: u64,
-    /// The run is over: every probe is answered or given up.
+    /// Whether the run is over: every probe has an outcome.
     pub ended: bool,
 }
 
 impl Prober {
-    /// Looks up names, reads certificates, and starts to ask in a thread of its own. The first
-    /// probe is due at once.
+    /// Looks up names, reads certificates, and starts to send probes in a thread of its own. The
+    /// first probe is due at once.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         settings.validate()?;
         let sites: Vec<Site> = settings
@@ -81,7 +81,7 @@ impl Prober {
         Ok(Self { shared, settings, most_open, marks, waker, thread: Some(thread) })
     }
 
-    /// What was seen so far. Cheap: fit for a line that is drawn ten times a second.
+    /// The results so far. Cheap enough for a display that is updated ten times a second.
     pub fn counts(&self) -> Counts {
         let elapsed = self.shared.started.elapsed();
         let record = self.shared.record();
@@ -116,22 +116,22 @@ impl Prober {
         counts
     }
 
-    /// Is a probe still unanswered that was due before this moment, and not yet given up?
+    /// Whether a probe that was due before this moment still has no outcome.
     pub fn is_open_before(&self, moment: Duration) -> bool {
         let record = self.shared.record();
         let mut series = record.targets.iter().flat_map(|target| &target.series);
         series.any(|series| series.is_open_before(moment))
     }
 
-    /// Puts a named moment on the timeline: now.
+    /// Adds a named moment to the timeline: now.
     pub fn mark(&self, name: &str) {
         let at = self.shared.started.elapsed();
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         marks.push((name.to_owned(), at));
     }
 
-    /// From now on the longest time without a success is measured again: what is before is not this
-    /// reload's. A time without one that is under way counts from where it began.
+    /// Restarts the measurement of the longest time without a success, so that earlier gaps are not
+    /// attributed to this reload. A gap that is still going on keeps its whole length.
     pub fn forget_gaps(&self) {
         for target in &mut self.shared.record().targets {
             target.gap.forget();
@@ -146,8 +146,8 @@ impl Prober {
         self.shared.started_at
     }
 
-    /// Waits until the run is over by itself (`Settings::duration`), at most this long. True: it
-    /// is.
+    /// Waits until the run is over by itself (`Settings::duration`), but at most this long. Returns
+    /// whether the run is over.
     pub fn wait(&self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         loop {
@@ -162,7 +162,8 @@ impl Prober {
         }
     }
 
-    /// Sends no more probes. Those on their way go on; [`Prober::wait`] says when they are done.
+    /// Sends no more probes. Probes in flight continue; [`Prober::wait`] returns once they have an
+    /// outcome.
     pub fn stop(&self) {
         self.tell(Stop::Sending);
     }
@@ -172,13 +173,14 @@ impl Prober {
         self.waker.wake();
     }
 
-    /// Sends no more probes, waits for those on their way (at most the timeout), and reports.
+    /// Sends no more probes, waits for those in flight (at most the timeout), and returns the
+    /// report.
     pub fn finish(mut self) -> Report {
         self.end(Stop::Sending);
         self.report()
     }
 
-    /// Ends at once: what is on its way counts as failed, "unanswered at the end".
+    /// Ends at once: probes in flight count as failed, "unanswered at the end".
     pub fn finish_now(mut self) -> Report {
         self.end(Stop::Now);
         self.report()
@@ -207,7 +209,8 @@ impl Drop for Prober {
     }
 }
 
-/// How many connections can be needed: every probe of a whole timeout hangs, and some are kept.
+/// The most connections that can be needed: every probe within a timeout may hang, and some
+/// connections are kept.
 fn wanted(settings: &Settings) -> usize {
     let hanging = settings.rate * settings.timeout.as_secs_f64() * settings.targets.len() as f64;
     let wanted = hanging as usize + 16 * settings.targets.len() + 16;

@@ -1,4 +1,4 @@
-//! The results so far, added up as they arrive: the size grows with time, not with the rate.
+//! The results so far, aggregated as they arrive: their size grows with time, not with the rate.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::schedule::Series;
 
 /// The width of the timeline's buckets.
 pub(super) const BUCKET: Duration = Duration::from_millis(100);
-/// A probe that left so much later than it was due is called late.
+/// A probe is late if it was sent this much later than it was due.
 pub(super) const LATE: Duration = Duration::from_millis(10);
 
 /// One bucket of the timeline.
@@ -35,7 +35,7 @@ impl Bucket {
     }
 }
 
-/// How often something happened, first and last when. Times count from the start.
+/// How often something happened, and when it first and last did. Times are relative to the start.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
     pub count: u64,
@@ -59,12 +59,12 @@ impl Tally {
     }
 }
 
-/// Why a probe was not sent: each is the prober's fault, not the site's.
+/// Why a probe was not sent. Each reason is the prober's fault, not the site's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotSent {
-    /// As many connections as may be open hung already.
+    /// The limit on open connections was reached by connections that hang.
     NoRoom,
-    /// The prober itself came a whole timeout late.
+    /// The prober itself was a whole timeout late.
     TooLate,
     /// This machine was out of ports, descriptors or memory.
     Exhausted,
@@ -80,12 +80,12 @@ pub(super) struct SeriesRecord {
     pub latencies: Latencies,
     pub gap: GapWatch,
     pub buckets: Vec<Bucket>,
-    /// Probes that went over a connection that had served before.
+    /// Probes on a connection that had been used before.
     pub reused: u64,
-    /// Kept connections that the server closed while they were idle: no failure.
+    /// Kept connections that the server closed while they were idle, which is no failure.
     pub renewed: u64,
-    /// Failures on a connection that had served before, without a byte of an answer: a browser
-    /// repeats these by itself.
+    /// Failures on a connection that had been used before, without a byte of a response: a browser
+    /// retries such requests by itself.
     pub repeatable: u64,
 }
 
@@ -109,7 +109,7 @@ impl SeriesRecord {
         self.failures.iter().map(|tally| tally.count).sum()
     }
 
-    /// Has a probe that was due before this moment no outcome yet?
+    /// Whether a probe that was due before this moment has no outcome yet.
     pub(super) fn is_open_before(&self, moment: Duration) -> bool {
         let count = (moment.as_millis() / BUCKET.as_millis()) as usize;
         let open = |bucket: &Bucket| bucket.sent > bucket.ok + bucket.failed;
@@ -139,12 +139,12 @@ pub(super) struct FirstFailure {
 /// Both series of one target.
 #[derive(Debug)]
 pub(super) struct TargetRecord {
-    /// New connections, kept ones.
+    /// New connections, then kept ones.
     pub series: [SeriesRecord; 2],
     pub gap: GapWatch,
-    /// The status that it answers with.
+    /// The status of its successes.
     pub status: Option<u16>,
-    /// Answers with the text that is watched for, and without it: when each was asked for.
+    /// Responses with the watched text, and without it, by the time when each was due.
     pub watched: Tally,
     pub unwatched: Tally,
     pub first_failures: Vec<FirstFailure>,
@@ -161,7 +161,7 @@ pub(super) struct Record {
     pub last_failure: Option<Kind>,
     /// When the last probe was due, or when the prober was told to stop.
     pub until: Option<Duration>,
-    /// The prober itself broke down.
+    /// Why the prober itself broke down, if it did.
     pub broken: Option<String>,
 }
 
@@ -191,7 +191,7 @@ impl Record {
         &mut self.targets[target].series[series as usize]
     }
 
-    /// A probe was due, and sent so much later.
+    /// Records a probe that was due and was sent this much later.
     pub(super) fn sent(&mut self, target: usize, series: Series, due: Duration, late: Duration) {
         self.in_flight += 1;
         self.late += u64::from(late > LATE);
@@ -201,14 +201,15 @@ impl Record {
         series.bucket(due).sent += 1;
     }
 
-    /// A probe was due and not sent.
+    /// Records a probe that was due but not sent.
     pub(super) fn not_sent(&mut self, target: usize, series: Series, due: Duration, why: NotSent) {
         let series = self.series(target, series);
         series.not_sent[why as usize] += 1;
         series.bucket(due).not_sent += 1;
     }
 
-    /// A probe that was counted as sent did not leave: this machine was out of something.
+    /// Corrects the count for a probe that was counted as sent but did not leave, because this
+    /// machine ran out of something.
     pub(super) fn not_sent_after_all(&mut self, target: usize, series: Series, due: Duration) {
         self.in_flight = self.in_flight.saturating_sub(1);
         let record = self.series(target, series);
@@ -218,7 +219,7 @@ impl Record {
         self.not_sent(target, series, due, NotSent::Exhausted);
     }
 
-    /// An answer came, and is noted for the text that is watched for.
+    /// Records whether a response contains the watched text.
     pub(super) fn watched(&mut self, target: usize, series: Series, due: Duration, a: &Answer) {
         match a.watch {
             Some(true) => {
@@ -230,7 +231,7 @@ impl Record {
         }
     }
 
-    /// A probe succeeded.
+    /// Records a success.
     pub(super) fn succeeded(
         &mut self,
         target: usize,
@@ -250,7 +251,7 @@ impl Record {
         bucket.worst = bucket.worst.max(took);
     }
 
-    /// A probe failed.
+    /// Records a failure.
     pub(super) fn failed(&mut self, target: usize, failure: FirstFailure, now: Duration) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.last_failure = Some(failure.kind);

@@ -1,4 +1,4 @@
-//! When each probe is due, and in which series: fixed before the first is sent.
+//! When each probe is due, and in which series; both are fixed before the first probe is sent.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ pub(super) enum Series {
     Kept,
 }
 
-/// A probe that is to be sent.
+/// A probe that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Due {
-    /// Since the start.
+    /// The time since the start.
     pub at: Duration,
     /// The target's number.
     pub target: usize,
@@ -24,7 +24,7 @@ pub(super) struct Due {
 /// All probes of a run, in the order in which they are due.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
-    /// From one probe to the next, over all targets.
+    /// The time from one probe to the next, over all targets.
     step: f64,
     targets: u64,
     connections: Connections,
@@ -44,9 +44,10 @@ impl Schedule {
         }
     }
 
-    /// The probe that is due next; none after the last.
+    /// The next probe that is due; `None` after the last.
     pub(super) fn peek(&self) -> Option<Due> {
-        // From the number, not from the probe before: errors do not add up.
+        // Computed from the probe's index, not from the previous probe, so that errors do not add
+        // up.
         let at = Duration::from_secs_f64(self.next as f64 * self.step);
         if self.end.is_some_and(|end| at >= end) {
             return None;

@@ -1,4 +1,4 @@
-//! What is asked, how often, and what counts as an answer.
+//! What is requested, how often, and what counts as a success.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,42 +14,43 @@ use crate::source::Secret;
 pub const HIGHEST_RATE: f64 = 10_000.0;
 /// The longest run.
 pub const LONGEST_RUN: Duration = Duration::from_secs(24 * 60 * 60);
-/// The longest that a probe may be waited for.
+/// The longest time to wait for a probe.
 pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// All that a prober needs to know.
+/// All settings of a prober.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What is asked.
+    /// The sites to which probes are sent.
     pub targets: Vec<Target>,
-    /// Probes per second for each target; both series together.
+    /// Probes per second for each target, both series together.
     pub rate: f64,
-    /// When the last probe is due; none: until [`super::Prober::finish`].
+    /// When the last probe is due; `None` for a run that lasts until [`super::Prober::finish`].
     pub duration: Option<Duration>,
-    /// How long an answer may take, from the moment when the probe is sent (when it is due, unless
+    /// How long a response may take, from the moment when the probe is sent (when it is due, unless
     /// the prober itself is late) to the last byte.
     pub timeout: Duration,
     /// GET or HEAD.
     pub method: Method,
-    /// Headers that are sent besides our own; their values are never shown.
+    /// Headers that are sent in addition to the prober's own; their values are never shown.
     pub headers: Vec<(String, Secret)>,
-    /// What an answer may reveal and must not be shown: the values of variables.
+    /// Values that a response may contain and that must not be shown: those of variables.
     pub hidden: Vec<Secret>,
-    /// New connections, kept ones, or both in turns.
+    /// New connections, kept ones, or both alternately.
     pub connections: Connections,
     /// What counts as a success.
     pub expect: Expect,
-    /// Which certificates are believed.
+    /// Which certificates are trusted.
     pub trust: Trust,
-    /// Addresses that take the place of a name's own, as with curl: name, port, addresses.
+    /// Addresses to use in place of a name's own, as with curl: name, port, addresses.
     pub resolve: Vec<(String, u16, Vec<IpAddr>)>,
-    /// The most connections that are open at a time; none: as many as rate and timeout can need.
-    /// The system's limit on open files holds in any case.
+    /// The most connections open at the same time; `None` for as many as rate and timeout can need.
+    /// The system's limit on open files applies in any case.
     pub most_open: Option<usize>,
 }
 
 impl Settings {
-    /// 50 probes a second, five seconds for each, new and kept connections in turns.
+    /// 50 probes a second with a timeout of five seconds each, on new and kept connections
+    /// alternately.
     pub fn new(targets: Vec<Target>) -> Self {
         Self {
             targets,
@@ -67,18 +68,18 @@ impl Settings {
         }
     }
 
-    /// From one probe of a target to its next.
+    /// The time from one probe of a target to its next.
     pub fn interval(&self) -> Duration {
         Duration::from_secs_f64(1.0 / self.rate)
     }
 
-    /// Are these settings that can be run?
+    /// Checks that a run with these settings is possible.
     pub(super) fn validate(&self) -> Result<(), SettingsError> {
         let wrong = |why: &str| Err(SettingsError(why.to_owned()));
         if self.targets.is_empty() {
             return wrong("no URL is given");
         }
-        // A NaN is none of these.
+        // NaN is not in this range either.
         if !(0.01..=HIGHEST_RATE).contains(&self.rate) {
             return wrong("the rate is 0.01 to 10,000 probes a second");
         }
@@ -99,7 +100,7 @@ impl Settings {
     }
 }
 
-/// Is it a header that can be sent as it is?
+/// Checks that a header can be sent as it is.
 fn header(name: &str, value: &[u8]) -> Result<(), SettingsError> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(token) {
@@ -120,9 +121,9 @@ fn header(name: &str, value: &[u8]) -> Result<(), SettingsError> {
 /// A site, or an application's socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// As it was written.
+    /// The URL as written.
     pub url: String,
-    /// What it means.
+    /// The request that the URL stands for.
     pub request: HttpRequest,
 }
 
@@ -133,17 +134,17 @@ impl Target {
     }
 }
 
-/// The method of every probe. Neither changes anything on a site that keeps to HTTP.
+/// The method of every probe. Neither changes anything on a site that follows the HTTP standard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// The whole answer.
+    /// Requests the whole response.
     Get,
-    /// The head of the answer alone.
+    /// Requests only the head of the response.
     Head,
 }
 
 impl Method {
-    /// As it is sent.
+    /// The word that is sent.
     pub fn word(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -152,7 +153,8 @@ impl Method {
     }
 }
 
-/// How a site is asked, whatever is asked of it: what people who watch it name once.
+/// How requests are sent to a site, whatever is requested: settings that are given once for several
+/// probers.
 #[derive(Debug, Clone)]
 pub struct Asking {
     /// See [`Settings::headers`].
@@ -166,7 +168,7 @@ pub struct Asking {
 /// Which series are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connections {
-    /// Both, in turns.
+    /// Both, alternately.
     Both,
     /// A connection for each probe.
     New,
@@ -177,18 +179,18 @@ pub enum Connections {
 /// What counts as a success.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expect {
-    /// Any of these; empty: the status of the first answer below 400, which then has to stay.
+    /// Any of these; if empty, the first status below 400, which must then stay the same.
     pub status: Vec<u16>,
-    /// A text that the body or a header has to hold: the release that should answer.
+    /// A text that the body or a header must contain: the release that should answer.
     pub version: Option<String>,
-    /// A text that the body has to hold.
+    /// A text that the body must contain.
     pub body: Option<String>,
-    /// A text that is looked for in the body and the headers and only noted, never a failure: the
-    /// release that takes over during a reload.
+    /// A text that is searched for in the body and the headers. Its absence is noted but is never a
+    /// failure: the release that takes over during a reload.
     pub watch: Option<String>,
 }
 
-/// Settings that cannot be run, and why.
+/// Why the settings cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsError(pub(super) String);
 
@@ -203,16 +205,16 @@ impl std::error::Error for SettingsError {}
 /// Why a prober did not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartError {
-    /// Settings that make no sense together.
+    /// The settings contradict each other or are out of range.
     Settings(SettingsError),
-    /// A name that leads to no address.
+    /// The host's name has no address.
     Unresolved {
         /// The target's URL.
         url: String,
         /// The name.
         host: String,
     },
-    /// No certificates to believe.
+    /// The trusted certificates could not be loaded.
     Trust(String),
     /// The system refused what every program needs: a descriptor, a thread.
     System(String),
@@ -238,7 +240,7 @@ impl From<SettingsError> for StartError {
     }
 }
 
-/// A file of certificates as the command line names it.
+/// The certificates to trust, from options of the command line.
 pub fn trust(cacert: Option<PathBuf>, insecure: bool) -> Trust {
     match cacert {
         _ if insecure => Trust::Anyone,

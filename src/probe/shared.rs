@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use super::record::Record;
 
-/// What the thread and its handle share.
+/// The data that the thread and its handle share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub started: Instant,
@@ -16,18 +16,18 @@ pub(super) struct Shared {
     pub ended: AtomicBool,
 }
 
-/// Is the run to end?
+/// Whether the run is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     No,
-    /// No probe is sent any more; those on their way are waited for.
+    /// No more probes are sent; those in flight are waited for.
     Sending,
-    /// At once.
+    /// The run ends at once.
     Now,
 }
 
 impl Shared {
-    /// A run of this many targets that begins now.
+    /// For a run with this many targets that begins now.
     pub(super) fn new(targets: usize) -> Self {
         Self {
             started: Instant::now(),
@@ -50,7 +50,7 @@ impl Shared {
         }
     }
 
-    /// Asks the thread to end; it looks at its next turn.
+    /// Tells the thread to end, which it notices in its next turn.
     pub(super) fn tell(&self, stop: Stop) {
         self.stop.store(stop as u8, Ordering::Release);
     }

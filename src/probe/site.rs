@@ -10,7 +10,8 @@ use crate::host::net::{Address, resolve};
 
 /// How long a name's lookup may take.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
-/// A kept connection is used again after about this long: well below any server's keep-alive.
+/// A kept connection is reused after about this long, which is well below any server's keep-alive
+/// time.
 const IDLE: f64 = 0.5;
 /// The most connections that are kept.
 const MOST_KEPT: usize = 8;
@@ -19,16 +20,17 @@ const MOST_KEPT: usize = 8;
 #[derive(Debug)]
 pub(super) struct Site {
     pub addresses: Vec<Address>,
-    /// The address that is tried first.
+    /// The index of the address that is tried first.
     pub preferred: usize,
-    /// It has answered.
+    /// Whether that address has answered.
     pub proven: bool,
     pub tls: Option<Tls>,
-    /// The request of a connection that is closed afterwards, and of one that is kept.
+    /// The request for a connection that is closed afterwards, and the one for a connection that is
+    /// kept.
     pub requests: [Vec<u8>; 2],
-    /// Kept connections that are idle, the one first that has been idle for longest.
+    /// Idle kept connections; the one that has been idle longest is first.
     pub idle: VecDeque<usize>,
-    /// How many are kept.
+    /// How many connections are kept.
     pub keep: usize,
 }
 
@@ -82,7 +84,7 @@ fn tcp(
     Ok(found.into_iter().map(Address::Tcp).collect())
 }
 
-/// The whole request: none has a body.
+/// The whole request, because it never has a body.
 fn head(target: &Target, settings: &Settings, connection: &str) -> Vec<u8> {
     let request = &target.request;
     let mut out = format!("{} {} HTTP/1.1\r\n", settings.method.word(), request.path).into_bytes();

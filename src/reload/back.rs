@@ -20,6 +20,9 @@ const RECOVER: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// This share of what was sent is answered where a site is well again.
 const ENOUGH: f64 = 0.7;
+/// What is said where the probes fail and gunicorn does not.
+const IN_FRONT: &str =
+    "gunicorn's own sockets answer: what fails is in front of it (systemctl status nginx)";
 /// So long with answers to most probes, it has recovered.
 const STEADY: Duration = Duration::from_secs(1);
 
@@ -86,6 +89,15 @@ impl Run<'_> {
         let began = Instant::now();
         let unit = self.request.unit.clone();
         let way = ready.moved.as_ref().or(ready.way_back.as_ref());
+        // A rollback from a site that did not answer never ends there.
+        if self.request.rollback && self.sick && !failure.untouched {
+            let target = way.map(|moved| moved.to.display().to_string());
+            let target = target.unwrap_or_else(|| "the code that was asked for".into());
+            return Err((
+                format!("what served before did not answer either, so {target} stays"),
+                vec![format!("systemctl status {unit}"), format!("journalctl -u {unit} -n 50")],
+            ));
+        }
         if let Some(moved) = way {
             self.link_back(ready, moved)?;
         } else if !failure.untouched {
@@ -104,7 +116,7 @@ impl Run<'_> {
             if failure.serving && ready.strategy == Strategy::Hup { "reload" } else { "restart" };
         probing.mark("rollback");
         self.say_and_run(verb).map_err(|why| (why, typed.clone()))?;
-        self.recover(probing, verb == "restart").map_err(|why| (why, typed))?;
+        self.recover(ready, probing, verb == "restart").map_err(|why| (why, typed))?;
         Ok(Some((began.elapsed().saturating_sub(STEADY)).as_secs_f64()))
     }
 
@@ -165,10 +177,15 @@ impl Run<'_> {
     /// Until the probes are answered again, steadily. A reload that does not bring that about is
     /// followed by a restart, and what does not end for that is killed: nothing is served in the
     /// meantime.
-    fn recover(&mut self, probing: &Probing, mut restarted: bool) -> Result<(), String> {
+    fn recover(
+        &mut self,
+        ready: &Ready,
+        probing: &Probing,
+        mut restarted: bool,
+    ) -> Result<(), String> {
         let began = Instant::now();
         let mut seen: Vec<(Instant, u64, u64)> = Vec::new();
-        let mut killed = false;
+        let (mut killed, mut in_front) = (false, false);
         while began.elapsed() < RECOVER {
             std::thread::sleep(LOOK);
             let counts = probing.counts();
@@ -185,7 +202,14 @@ impl Run<'_> {
                 }
             }
             let silent = counts.since_success.is_none_or(|gap| gap >= PATIENCE);
-            if !silent || began.elapsed() < PATIENCE {
+            if !silent || began.elapsed() < PATIENCE || in_front {
+                continue;
+            }
+            // No restart of gunicorn cures what is in front of it.
+            if ready.behind.is_well(self.doors.host) {
+                in_front = true;
+                self.say(Step::Rollback, IN_FRONT);
+                self.story.note(IN_FRONT);
                 continue;
             }
             if !restarted {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::behind::{self, Behind};
+use super::capacity;
 use super::judge::{self, Judgement};
 use super::probing::{self, Probing};
 use super::unit::{self, Observer, State};
@@ -60,6 +61,10 @@ pub(super) struct Ready {
     pub site: Option<String>,
     /// nginx limits how often the application may be asked.
     pub limited: bool,
+    /// How many requests gunicorn works on at a time; `None` for workers that wait for many.
+    pub at_a_time: Option<f64>,
+    /// A master in the unit next to the main process: an upgrade by SIGUSR2 that was not finished.
+    pub second: Option<u32>,
 }
 
 impl Ready {
@@ -100,7 +105,8 @@ impl Run<'_> {
             self.say(Step::Preflight, &text);
         }
         let (facts, moved) = self.facts()?;
-        let state = State { wrapped: facts.wrapped, ..state };
+        let (wrapped, activated) = (facts.wrapped, facts.socket_activated);
+        let state = State { wrapped, activated, ..state };
         let judged = match &moved {
             None => self.judge(self.doors.host)?,
             Some(moved) => {
@@ -145,6 +151,8 @@ impl Run<'_> {
             behind: facts.behind,
             site: facts.site,
             limited: facts.limited,
+            at_a_time: facts.at_a_time,
+            second: facts.second,
         };
         Ok(ready)
     }
@@ -194,6 +202,8 @@ impl Run<'_> {
             behind: Behind::new(app, &self.request.probes),
             site: app.site_name().map(str::to_owned),
             limited: behind::limits_rate(app),
+            at_a_time: capacity::at_a_time(app),
+            second: second(app),
             link: app
                 .release
                 .link
@@ -389,11 +399,18 @@ impl Run<'_> {
             );
             self.say(Step::Baseline, &text);
         }
-        let probing = Probing::start(urls, self.request, &ready.hidden, site.as_deref())
+        let rate = self.rate(ready, urls, site.as_deref())?;
+        let probing = Probing::start(urls, self.request, &ready.hidden, site.as_deref(), rate)
             .map_err(|why| EarlyEnd::of(Ending::Incomplete, why))?;
         let began = Instant::now();
         let mut failed = None;
-        while began.elapsed() < BASELINE {
+        // What is unanswered then has not failed yet.
+        let waits = |probing: &Probing| {
+            !self.request.tolerates()
+                && began.elapsed() < BASELINE + self.request.timeout
+                && probing.is_open_before(began + BASELINE)
+        };
+        while began.elapsed() < BASELINE || waits(&probing) {
             std::thread::sleep(Duration::from_millis(100));
             let counts = probing.counts();
             self.tell.tick(Step::Baseline, &counts);
@@ -434,12 +451,12 @@ impl Run<'_> {
             self.story.evidence = probing::evidence(&report);
             self.story.probes = Some(report);
             self.event("baseline", json!({ "failed": what }))?;
-            let why = self.unwell(ready, &what);
+            let why = self.unwell(ready, &what, rate);
             return Err(EarlyEnd::refused(why));
         }
         ready.behind = std::mem::take(&mut ready.behind).well(self.doors.host);
         self.event("baseline", json!({ "sent": counts.sent, "ok": counts.ok }))?;
-        let text = format!("{} probes answered at {}/s, none failed", counts.ok, self.request.rate);
+        let text = format!("{} probes answered at {rate}/s, none failed", counts.ok);
         self.say(Step::Baseline, &text);
         Ok(probing)
     }
@@ -448,7 +465,7 @@ impl Run<'_> {
 impl Run<'_> {
     /// Why a site that fails probes is not reloaded. What refuses the probe itself, by its host or its
     /// rate, is no fault of the site, and no earlier release would cure it.
-    fn unwell(&self, ready: &Ready, what: &str) -> String {
+    fn unwell(&self, ready: &Ready, what: &str, rate: f64) -> String {
         let statuses: Vec<u16> = self.story.probes.iter().flat_map(statuses).collect();
         let all = |fits: fn(u16) -> bool| {
             !statuses.is_empty() && statuses.iter().all(|status| fits(*status))
@@ -457,8 +474,7 @@ impl Run<'_> {
         if all(|status| matches!(status, 429 | 503)) && ready.limited {
             return format!(
                 "probes were refused {begin}: {what}; nginx limits how often it may be asked \
-                 (limit_req), and {}/s is more; nothing was touched. Ask less often: --rate 5",
-                self.request.rate
+                 (limit_req), and {rate}/s is more; nothing was touched. Ask less often: --rate 5"
             );
         }
         if all(|status| (400..500).contains(&status)) {
@@ -509,6 +525,8 @@ pub(super) struct Standing {
     behind: Behind,
     site: Option<String>,
     limited: bool,
+    at_a_time: Option<f64>,
+    second: Option<u32>,
     /// The migrations that the code knows which serves now; `None` if it has none.
     revisions: Option<Vec<String>>,
 }
@@ -530,6 +548,14 @@ fn is_wrapped(app: &App) -> bool {
     let of =
         |main: &Process| !processes.masters.iter().any(|master| master.process.pid == main.pid);
     !processes.masters.is_empty() && main.is_some_and(of)
+}
+
+/// A master in the unit that is not the main process, where another one is.
+fn second(app: &App) -> Option<u32> {
+    let processes = app.processes.ok()?;
+    let main = processes.main.ok()?.as_ref()?.pid;
+    let mut pids = processes.masters.iter().map(|master| master.process.pid);
+    pids.clone().any(|pid| pid == main).then(|| pids.find(|pid| *pid != main))?
 }
 
 /// gunicorn's error log, where it is a file.
@@ -561,6 +587,13 @@ pub(super) fn may_hand_over(state: &State) -> Result<(), String> {
         return Err(
             "the unit's main process is not gunicorn's master but the program that started \
                     it, which a second master could not replace"
+                .into(),
+        );
+    }
+    if state.activated {
+        return Err(
+            "systemd hands the sockets over, and gunicorn cannot pass them on to a second \
+                    master (20.1, 23.0 and 27.0 fail with OSError)"
                 .into(),
         );
     }

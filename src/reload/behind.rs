@@ -49,6 +49,12 @@ impl Behind {
         self
     }
 
+    /// Do the sockets answer, so that what fails is in front of them?
+    pub(super) fn is_well(&self, host: &dyn Host) -> bool {
+        !self.asked.is_empty()
+            && self.asked.iter().all(|(_, request)| fault(host, request).is_none())
+    }
+
     /// The first socket that answers every request wrongly, and how.
     pub(super) fn fault(&self, host: &dyn Host) -> Option<String> {
         self.asked.iter().find_map(|(place, request)| {

@@ -3,6 +3,7 @@
 //! passed on.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use crate::host::{Command, Host, Program};
 use crate::source::journal;
@@ -18,7 +19,7 @@ pub struct Mark {
     cursor: Option<String>,
     unit: String,
     /// gunicorn's error log, where that is a file, and its size in bytes.
-    log: Option<(PathBuf, u64)>,
+    log: Option<Rc<(PathBuf, u64)>>,
     /// Workers of the previous release: what they say is not the new one's doing.
     before: Vec<u32>,
 }
@@ -35,7 +36,7 @@ impl Mark {
             });
         let log = log.map(|path| {
             let size = host.look(&path).metadata().map_or(0, |metadata| metadata.size);
-            (path, size)
+            Rc::new((path, size))
         });
         Self { cursor, unit: unit.into(), log, before: Vec::new() }
     }
@@ -69,7 +70,7 @@ impl Mark {
     }
 
     fn error_log(&self, host: &dyn Host) -> Vec<(Option<u32>, String)> {
-        let Some((path, before)) = &self.log else { return Vec::new() };
+        let Some((path, before)) = self.log.as_deref() else { return Vec::new() };
         let size = host.look(path).metadata().map_or(0, |metadata| metadata.size);
         // One that was rotated in the meantime begins anew.
         let new = size.checked_sub(*before).unwrap_or(size).min(LOG_LIMIT);

@@ -8,12 +8,14 @@
 mod back;
 mod before;
 mod behind;
+mod capacity;
 mod cause;
 mod deaths;
 mod failure;
 mod judge;
 mod keep;
 mod probing;
+mod rate;
 mod story;
 pub mod timeline;
 mod trigger;
@@ -78,8 +80,8 @@ pub struct Request {
     pub probes: Vec<String>,
     /// How they are asked.
     pub asking: Asking,
-    /// Requests a second.
-    pub rate: f64,
+    /// Requests a second; `None` for as many as do not get in the visitors' way.
+    pub rate: Option<f64>,
     /// How long one request may take, and how long the site may be without a success.
     pub timeout: Duration,
     /// How long the new release is watched once it serves.
@@ -308,7 +310,7 @@ impl Run<'_> {
         };
         match outcome {
             Ok(watched) => {
-                if !watched.stopped {
+                if !watched.stopped && watched.moved_on.is_none() {
                     probing.mark("verified");
                 }
                 let report = probing.finish();

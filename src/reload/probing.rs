@@ -52,6 +52,7 @@ impl Probing {
         request: &Request,
         hidden: &[Secret],
         name: Option<&str>,
+        rate: f64,
     ) -> Result<Self, String> {
         let asking = request.asking.clone();
         let targets = urls.iter().map(|url| {
@@ -62,7 +63,7 @@ impl Probing {
             Ok::<Target, String>(target)
         });
         let settings = Settings {
-            rate: request.rate,
+            rate,
             timeout: request.timeout,
             headers: asking.headers,
             trust: asking.trust,

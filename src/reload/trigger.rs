@@ -42,6 +42,19 @@ impl<'a> Run<'a> {
         let host = self.doors.host;
         let mut observer = Observer::new(&ready.state);
         observer.look(&[ready.state.main_pid]);
+        // Whoever rolls back wants one release to serve.
+        if self.request.tolerates()
+            && let Some(second) = ready.second.and_then(|pid| observer.process(pid))
+        {
+            self.say(
+                Step::Trigger,
+                &format!(
+                    "process {}, a second master that was left over, and its workers are ended",
+                    second.pid
+                ),
+            );
+            self.end_second(&mut observer, second);
+        }
         let old: BTreeSet<Id> = observer.living().map(|worker| worker.id).collect();
         let log = ready.error_log.clone();
         let mark = Mark::now(host, &self.request.unit, log).without(old.iter().map(|id| id.pid));
@@ -58,7 +71,8 @@ impl<'a> Run<'a> {
         probing.reload_begins();
         let at = Instant::now();
         let main = observer.process(ready.state.main_pid);
-        let mut handed = Handed { old, main, mark, at };
+        let before = ready.state.main_pid;
+        let mut handed = Handed { old, main, before, mark, at };
         match ready.strategy {
             Strategy::Auto | Strategy::Hup => {
                 self.say(Step::Trigger, &format!("systemctl reload {}", self.request.unit));

@@ -50,6 +50,8 @@ pub struct State {
     pub exists: bool,
     /// Is gunicorn a child of the main process (`uv run`, `poetry run`), which passes signals on?
     pub wrapped: bool,
+    /// Does systemd hand the sockets over?
+    pub activated: bool,
 }
 
 impl State {
@@ -88,6 +90,7 @@ pub fn state(host: &dyn Host, unit: &str) -> Result<State, String> {
         reload_result: text("ReloadResult"),
         exists: shown.get("LoadState") != Some("not-found"),
         wrapped: false,
+        activated: false,
     })
 }
 

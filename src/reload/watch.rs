@@ -2,6 +2,7 @@
 //! and whether the new release answers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -32,7 +33,9 @@ const STANDS: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(1);
 /// How often the logs are asked after a worker was gone: gunicorn's message may come a moment later.
 const HEARINGS: u32 = 3;
-/// How long a restart may take until the first answer.
+/// How long the old master of a restart may take to end: systemd itself kills it after 90 s by default.
+const LONGEST_STOP: Duration = Duration::from_secs(600);
+/// How long a restart may take until the first answer, once the old master has ended.
 const START: Duration = Duration::from_secs(30);
 
 /// What was reported, and what can be seen now.
@@ -41,6 +44,8 @@ pub(super) struct Handed {
     pub old: BTreeSet<Id>,
     /// The main process that must be there afterwards; none: another than before.
     pub main: Option<Id>,
+    /// The main process before; 0 where there was none.
+    pub before: u32,
     /// The position in the journal.
     pub mark: Mark,
     /// When gunicorn was reloaded.
@@ -60,6 +65,8 @@ pub(super) struct Watcher<'h> {
     wanted: usize,
     /// Since when all of them are up.
     standing: Option<Instant>,
+    /// Since when the new main process runs: a restart waits until the old one has ended.
+    started: Option<Instant>,
     /// How workers of the new release died, by process.
     deaths: BTreeMap<u32, String>,
     /// When the logs were asked for deaths.
@@ -79,6 +86,8 @@ pub(super) struct Watched {
     ready: Option<Duration>,
     /// How many probes had failed before the present workers were up.
     excused: u64,
+    /// Where the link leads that somebody else moved in the meantime.
+    pub(super) moved_on: Option<PathBuf>,
     /// How a worker of the new release died, where not so many did that it is taken back.
     died: Option<String>,
 }
@@ -108,7 +117,7 @@ impl<'h> Watcher<'h> {
         strategy: Strategy,
     ) -> Self {
         let wanted = handed.old.len().max(1);
-        let (state, asked, standing) = (None, None, None);
+        let (state, asked, standing, started) = (None, None, None, None);
         let (deaths, heard) = (BTreeMap::new(), Heard::default());
         Self {
             host,
@@ -120,6 +129,7 @@ impl<'h> Watcher<'h> {
             asked,
             wanted,
             standing,
+            started,
             deaths,
             heard,
         }
@@ -141,6 +151,10 @@ impl<'h> Watcher<'h> {
             self.asked = Some(Instant::now());
             let state = unit::state(self.host, &self.request.unit).map_err(|w| self.failure(w))?;
             let judged = self.judge_unit(&state);
+            let replaced = state.main_pid != 0 && state.main_pid != self.handed.before;
+            if self.started.is_none() && (replaced || self.strategy != Strategy::Restart) {
+                self.started = Some(Instant::now());
+            }
             self.observer.follow(&state);
             self.state = Some(state);
             // What is wrong now is asked for again at once: it may be over, or it stays.
@@ -345,9 +359,16 @@ impl<'a> Run<'a> {
                         break false;
                     }
                 }
-                (Ok(false), _) if watcher.handed.at.elapsed() > LINGER => {
+                (Ok(false), _)
+                    if watcher.started.is_some_and(|started| started.elapsed() > LINGER) =>
+                {
                     let old = &watcher.handed.old;
                     lingering = watcher.observer.living().filter(|w| old.contains(&w.id)).count();
+                    if lingering > 0 && lingering == watcher.observer.living().count() {
+                        let why = "no worker was started after the reload: gunicorn's master did not \
+                                   act on it";
+                        return Err(watcher.failure(why));
+                    }
                     if lingering == 0 {
                         let why = "the new release's workers were not up within a minute";
                         return Err(watcher.failure(why));
@@ -358,6 +379,10 @@ impl<'a> Run<'a> {
             }
         };
         self.lives(&watcher.observer, &watcher.handed, probing);
+        let moved_on = ready.moved.as_ref().and_then(|moved| {
+            let now = self.doors.host.read_link(&moved.link).ok()?;
+            (now != moved.to).then_some(now)
+        });
         let died: Vec<String> = watcher.deaths.into_values().collect();
         Ok(Watched {
             workers: watcher.observer.workers.into_values().collect(),
@@ -366,6 +391,7 @@ impl<'a> Run<'a> {
             stopped,
             ready: took,
             excused: began.failed,
+            moved_on,
             died: (!died.is_empty()).then(|| deaths::words(&died.iter().collect::<Vec<_>>())),
         })
     }
@@ -380,7 +406,8 @@ impl<'a> Run<'a> {
     fn excused(&self, ready: &Ready, watcher: &Watcher, counts: &probing::Probes) -> bool {
         self.may_fail(ready)
             && !watcher.settled()
-            && watcher.handed.at.elapsed() < START
+            && watcher.started.is_none_or(|started| started.elapsed() < START)
+            && watcher.handed.at.elapsed() < LONGEST_STOP
             && (self.sick || counts.failed_after_recovery <= self.request.max_failed)
     }
 
@@ -414,7 +441,8 @@ impl<'a> Run<'a> {
             serving: true,
             mark: Some(watched.handed.mark.clone()),
         };
-        if watched.stopped {
+        // Then another deployment decides what serves.
+        if watched.stopped || watched.moved_on.is_some() {
             return Ok(());
         }
         if let Some(fault) = ready.behind.fault(self.doors.host) {
@@ -459,9 +487,11 @@ impl<'a> Run<'a> {
             self.say(Step::Verify, &text);
             return Ok(());
         }
-        let count = watched.workers.iter().filter(|worker| worker.gone.is_none()).count();
+        let new = |worker: &&super::unit::Worker| !watched.handed.old.contains(&worker.id);
+        let living = watched.workers.iter().filter(|worker| worker.gone.is_none());
+        let count = living.filter(new).count();
         let text = format!(
-            "all {count} workers started after the reload (--expect-version TEXT would check their \
+            "{count} workers started after the reload (--expect-version TEXT would check their \
              answers)"
         );
         self.say(Step::Verify, &text);
@@ -504,6 +534,13 @@ impl<'a> Run<'a> {
                 self.story.next.push(format!("deploy-doctor rollback {}", self.request.unit));
             }
         }
+        if let (Some(now), Some(moved)) = (&watched.moved_on, &ready.moved) {
+            degraded.push(format!(
+                "somebody else moved {} to {} in the meantime",
+                moved.link.display(),
+                now.display()
+            ));
+        }
         if failed > 0 {
             degraded.push(format!("{failed} probes failed"));
         }
@@ -520,7 +557,8 @@ impl<'a> Run<'a> {
         if watched.lingering > 0 {
             degraded.push(format!("{} old workers are still at work", watched.lingering));
         }
-        let stage = if watched.stopped { Stage::Unverified } else { Stage::Verified };
+        let unseen = watched.stopped || watched.moved_on.is_some();
+        let stage = if unseen { Stage::Unverified } else { Stage::Verified };
         self.note_record(stage, ready.moved.as_ref());
         if let Some(took) = watched.ready {
             self.note_event("watched", json!({ "seconds": took.as_secs_f64() }));
@@ -528,13 +566,15 @@ impl<'a> Run<'a> {
         if degraded.is_empty() {
             self.story.end(Ending::Reloaded, format!("{release} serves: {promise}"));
         } else {
-            let seen = match watched.stopped {
+            let seen = match unseen {
                 true => format!("it was not seen whether {release} serves"),
                 false => format!("{release} serves"),
             };
             let why = format!("{}; {seen}: {promise}", degraded.join(", "));
             self.story.end(Ending::Degraded, why);
-            if failed == 0 && gap > self.request.stall && ready.strategy == Strategy::Hup {
+            let beside = super::before::may_hand_over(&ready.state).is_ok();
+            if failed == 0 && gap > self.request.stall && ready.strategy == Strategy::Hup && beside
+            {
                 self.story.note(
                     "with --strategy usr2 the next reload would not stall: the new workers load \
                      the application while the old ones serve",

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::{Report, clean};
 use crate::rule::Finding;
 
-/// `file:line:column: severity[code] message`; a finding without a place names its application.
+/// `file:line:column: severity[code] message`; a finding without a place names its application
+/// instead.
 pub(super) fn concise(report: &Report) -> String {
     let mut out = String::new();
     for reported in &report.outcome.findings {

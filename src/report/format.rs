@@ -1,4 +1,4 @@
-//! The list of formats, and which file writes each.
+//! The list of formats, and the function that writes each.
 
 use std::fmt;
 
@@ -70,8 +70,8 @@ pub fn write(view: &View, format: Format, style: Style) -> Result<String, Unwrit
     }
 }
 
-/// What a run that never came to a report leaves in a format whose readers would else go on seeing
-/// the last one, or take silence for success; nothing in the others.
+/// The output of a run that produced no report, for formats whose readers would otherwise keep
+/// showing the previous report, or take silence for success; `None` for the other formats.
 pub fn write_failure(format: Format, failure: &Failure) -> Option<String> {
     match format {
         Format::Prometheus => Some(prometheus::failed(failure)),

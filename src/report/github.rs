@@ -1,8 +1,8 @@
-//! `--format github`: annotations, as GitHub's runner reads them from a step's output
-//! ("Workflow commands for GitHub Actions").
+//! `--format github`: annotations, as GitHub's runner reads them from a step's output ("Workflow
+//! commands for GitHub Actions").
 //!
-//! GitHub shows ten annotations of each kind per step and silently drops the rest: so the worst
-//! come first, and the others are counted and written to the log as plain lines.
+//! GitHub shows ten annotations of each kind per step and silently drops the rest. Therefore the
+//! worst come first, and the others are counted and written to the log as plain lines.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ use super::{Failure, Severity, View, clean};
 /// The most annotations of one kind that GitHub shows for a step.
 const SHOWN: usize = 10;
 
-/// One command a line, then what there is no room for, then the count.
+/// One annotation per line, then the findings for which there is no room, then their count.
 pub(super) fn github(view: &View) -> String {
     let mut out = String::new();
     let mut log = String::new();
@@ -53,7 +53,7 @@ pub(super) fn github(view: &View) -> String {
     out
 }
 
-/// A run that came to no report.
+/// The output of a run that produced no report.
 pub(super) fn failed(failure: &Failure) -> String {
     let mut out = String::new();
     annotate(&mut out, AnnotationKind::Error, None, "deploy-doctor", &clean(&failure.message));
@@ -86,18 +86,18 @@ impl AnnotationKind {
     }
 }
 
-/// How many of each kind were asked for.
+/// How many annotations of each kind were written.
 #[derive(Default)]
 struct Room([usize; 3]);
 
 impl Room {
-    /// Is there room for one more?
+    /// Whether there is room for one more annotation of this kind.
     fn take(&mut self, kind: AnnotationKind) -> bool {
         self.0[kind as usize] += 1;
         self.0[kind as usize] <= SHOWN
     }
 
-    /// What there was no room for, in words.
+    /// How many annotations there was no room for, in words.
     fn left(&self) -> String {
         let kinds = [AnnotationKind::Error, AnnotationKind::Warning, AnnotationKind::Notice];
         let left = kinds.iter().filter_map(|kind| {
@@ -120,7 +120,7 @@ fn annotate(
         properties.push(format!("file={}", property(&place.artifact.text())));
         if let Some(region) = place.region {
             properties.push(format!("line={},endLine={}", region.line, region.end_line));
-            // GitHub refuses columns where the lines differ.
+            // GitHub refuses columns if the start and end lines differ.
             if region.line == region.end_line {
                 let end = region.end_column.max(region.column);
                 properties.push(format!("col={},endColumn={end}", region.column));
@@ -131,14 +131,14 @@ fn annotate(
     let _ = writeln!(out, "::{} {}::{}", kind.word(), properties.join(","), data(text));
 }
 
-/// A line of the log that the runner takes for no command.
+/// Writes a line of the log that the runner does not take for a command.
 fn line(out: &mut String, place: Option<&Placed>, tag: &str, text: &str) {
     let place = place.map_or_else(String::new, |place| format!("{}: ", place.text()));
     let _ = writeln!(out, "  {}", plain(&format!("{place}{tag} {text}")));
 }
 
-/// The runner obeys `::command::` at the start of a line (spaces before it do not count) and
-/// `##[command]` anywhere in it, `##[stop-commands]` too.
+/// Makes text harmless: the runner executes `::command::` at the start of a line (after spaces too)
+/// and `##[command]` anywhere in a line, including `##[stop-commands]`.
 fn plain(text: &str) -> String {
     let text = clean(text).replace("##[", "# #[");
     match text.strip_prefix("::") {
@@ -147,12 +147,12 @@ fn plain(text: &str) -> String {
     }
 }
 
-/// The text of a command.
+/// Escapes the text of a command.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// One of its properties.
+/// Escapes a property of a command.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -9,7 +9,7 @@ use super::place::Placed;
 use super::view::{Finding, Problem};
 use super::{Severity, View};
 
-/// The name under which GitLab shows what could not be read.
+/// The name under which GitLab shows files that could not be read.
 const NOT_READ: &str = "not-read";
 
 #[derive(Serialize)]
@@ -33,7 +33,7 @@ struct IssueLines {
     end: usize,
 }
 
-/// An array of issues, with a newline at its end.
+/// An array of issues, ending in a newline.
 pub(super) fn gitlab(view: &View) -> Result<String, serde_json::Error> {
     let mut seen = HashSet::new();
     let problems = view.gaps().map(|problem| unread(view, problem));
@@ -41,7 +41,7 @@ pub(super) fn gitlab(view: &View) -> Result<String, serde_json::Error> {
     let issues: Vec<Issue> = problems
         .chain(findings)
         .map(|mut issue| {
-            // Of two with the same fingerprint GitLab shows one.
+            // Of two issues with the same fingerprint, GitLab shows only one.
             let name = issue.fingerprint.clone();
             for nth in 2.. {
                 if seen.insert(issue.fingerprint.clone()) {
@@ -71,7 +71,8 @@ fn issue(view: &View, finding: &Finding) -> Issue {
     }
 }
 
-/// What could not be read hides findings: a merge request must not look clean for it.
+/// The issue for something that could not be read: it may hide findings, so a merge request must
+/// not look clean.
 fn unread(view: &View, problem: &Problem) -> Issue {
     let nowhere = || IssueLocation { path: ".".into(), lines: IssueLines { begin: 1, end: 1 } };
     Issue {

@@ -25,7 +25,7 @@ struct Tool {
     version: &'static str,
 }
 
-/// The document, with a newline at its end.
+/// The document, ending in a newline.
 pub(super) fn json(view: &View) -> Result<String, serde_json::Error> {
     let document = JsonDocument {
         schema: 1,

@@ -1,8 +1,8 @@
 //! `--format junit`: a test for each rule and application, and one for each further finding.
 //!
-//! It follows the schema of Jenkins' xUnit plugin, the strictest of the readers: no `file=`,
-//! `line=` or `skips=`. Of two tests with the same name and class GitLab keeps only the first, so
-//! names are unique.
+//! The document follows the schema of Jenkins' xUnit plugin, the strictest of the readers: no
+//! `file=`, `line=` or `skips=`. Of two tests with the same name and class, GitLab keeps only the
+//! first, so names are made unique.
 
 use std::collections::HashMap;
 use std::io;
@@ -25,13 +25,13 @@ struct Test {
 enum TestOutcome {
     Passed,
     Skipped(String),
-    /// The kind, the message, the text.
+    /// A failure: its kind, its message, its text.
     Failed(String, String, String),
-    /// What could not be read.
+    /// An error: something could not be read.
     Error(String),
 }
 
-/// The document, with a newline at its end.
+/// The document, ending in a newline.
 pub(super) fn junit(view: &View) -> io::Result<String> {
     let mut tests = Vec::new();
     for problem in view.gaps() {
@@ -64,7 +64,7 @@ pub(super) fn junit(view: &View) -> io::Result<String> {
     document(view.source.time.trim_end_matches('Z'), &mut tests)
 }
 
-/// A run that came to no report: a test that could not be made.
+/// The document of a run that produced no report: one test that could not be run.
 pub(super) fn failed_run(failure: &Failure) -> io::Result<String> {
     let result = TestOutcome::Error(failure.message.clone());
     let name = "the check ran".to_owned();
@@ -119,7 +119,7 @@ fn document(time: &str, tests: &mut [Test]) -> io::Result<String> {
     Ok(text)
 }
 
-/// Gives tests with one name and class numbers from the second on.
+/// Numbers the tests that share a name and class, from the second on.
 fn tell_apart(tests: &mut [Test]) {
     let mut seen: HashMap<(String, String), usize> = HashMap::new();
     for test in tests {
@@ -160,7 +160,8 @@ fn write(out: &mut Out, test: &Test) -> io::Result<()> {
     Ok(())
 }
 
-/// Without what XML 1.0 has no way to write: one such character and no reader takes the file.
+/// Removes characters that XML 1.0 cannot represent: with a single one of them, every reader
+/// refuses the file.
 fn readable(text: &str) -> String {
     let fits = |c: char| {
         matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}')

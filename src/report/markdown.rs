@@ -1,8 +1,8 @@
-//! `--format markdown`: a comment for a pull request: the verdicts, the findings, each with its lines
-//! folded away.
+//! `--format markdown`: a comment for a pull request, with the verdicts and the findings, each
+//! finding with its lines collapsed.
 //!
-//! Nothing that was read becomes markup: text is escaped, so that it mentions nobody (`@name`) and
-//! links no issues (`#12`). Lines of files are in fenced blocks that no line can close.
+//! No text from files becomes markup: it is escaped, so that it mentions nobody (`@name`) and links
+//! to no issues (`#12`). Lines of files are in fenced blocks that no line can close.
 
 use std::fmt::Write;
 
@@ -10,12 +10,12 @@ use super::plural::plural;
 use super::view::Finding;
 use super::{Severity, View};
 
-/// GitHub takes comments of 65,536 characters.
+/// GitHub accepts comments of up to 65,536 characters.
 const ROOM: usize = 60_000;
-/// A message longer than this is cut.
+/// A longer message is cut.
 const LONGEST: usize = 1_000;
 
-/// The comment. Its first line is for programs that look for the one to replace.
+/// The comment. Its first line lets programs find the comment that they are to replace.
 pub(super) fn markdown(view: &View) -> String {
     let mut out = "<!-- deploy-doctor -->\n".to_owned();
     let _ = writeln!(out, "### deploy-doctor: {}\n", view.summary.words());
@@ -100,7 +100,7 @@ fn verdict(word: &str) -> String {
     format!("{mark} {word}")
 }
 
-/// Text that says what it says and does nothing.
+/// Escapes text so that none of it is markup.
 fn escaped(text: &str) -> String {
     let (text, cut) = shortened(text);
     let mut out = String::with_capacity(text.len() + 16);
@@ -109,7 +109,7 @@ fn escaped(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            // A backslash would not keep a mention or a link from being one.
+            // A backslash would not prevent a mention or a link.
             '@' | '#' => {
                 out.push(c);
                 out.push_str("<!-- -->");
@@ -135,7 +135,7 @@ fn shortened(text: &str) -> (&str, bool) {
 /// A word or path in the typeface of code.
 fn code(text: &str) -> String {
     let ticks = "`".repeat(longest_run(text) + 1);
-    // In a table's cell a bar would end it, also in code.
+    // In a table cell, a bar would end the cell, even within code.
     let text = text.replace('|', "¦").replace('\n', " ");
     match ticks.len() {
         1 => format!("`{text}`"),
@@ -143,7 +143,7 @@ fn code(text: &str) -> String {
     }
 }
 
-/// Lines as they are, in a fence longer than any in them.
+/// Lines as they are, in a fence longer than any in the lines.
 fn fenced(text: &str) -> String {
     let fence = "`".repeat((longest_run(text) + 1).max(3));
     let lines = text.trim_end().lines().map(|line| shortened(line).0);

@@ -1,4 +1,4 @@
-//! One model of the findings, many formats. Each format has a file of its own.
+//! One model of the findings for many formats, each of which has a file of its own.
 
 mod concise;
 mod failure;
@@ -37,21 +37,21 @@ use crate::facts::{Deployment, Problem};
 use crate::rule::{Rule, Severity};
 use crate::source::{Sources, Span, show};
 
-/// Where the facts came from, for the head of a report.
+/// Where the facts came from, for the heading of a report.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct SourceInfo {
     /// `live`, `root`, `files` or `capture`.
     pub mode: &'static str,
     /// The host's name, or the directory or files that were read.
     pub host: String,
-    /// When, in RFC 3339.
+    /// The time, in RFC 3339.
     pub time: String,
-    /// The options that name the same place again, for commands that are shown.
+    /// The options that select the same source again, for commands shown in the report.
     #[serde(skip)]
     pub options: Vec<String>,
 }
 
-/// All that a format needs.
+/// Everything that a format needs.
 pub struct Report<'a> {
     /// Where the facts came from.
     pub source: SourceInfo,
@@ -59,40 +59,41 @@ pub struct Report<'a> {
     pub deployment: &'a Deployment,
     /// The files.
     pub sources: &'a Sources<'a>,
-    /// What the rules made of them.
+    /// The findings and verdicts of the rules.
     pub outcome: &'a Outcome,
-    /// What it took.
+    /// How long the check took.
     pub times: Times,
 }
 
-/// Who asked, and for what: what some formats tell besides the findings.
+/// The options of a check, which some formats report in addition to the findings.
 #[derive(Debug, Default)]
 pub struct Asked {
-    /// The rules that ran, each with the severity with which it reports.
+    /// The rules that ran, each with the severity of its findings.
     pub rules: Vec<(&'static Rule, Severity)>,
-    /// Findings of this severity or worse make the run fail; none: no finding does.
+    /// Findings of this severity or worse make the run fail; with `None`, no finding does.
     pub threshold: Option<Severity>,
-    /// What could not be read does not make it fail.
+    /// Whether files that could not be read do not make the run fail.
     pub allow_incomplete: bool,
-    /// What is suppressed is reported, too.
+    /// Whether suppressed findings are reported too.
     pub suppressed: bool,
     /// What paths are relative to.
     pub base: Base,
-    /// What was meant to be checked, in a word or two: two runs that check different things differ
-    /// in it.
+    /// What was meant to be checked, in a word or two. It differs between two runs that check
+    /// different things.
     pub scope: String,
-    /// What safe fixes make of the files, by the finding's fingerprint; empty where no format tells.
+    /// The changes that safe fixes make to the files, by the finding's fingerprint; empty if no
+    /// format shows them.
     pub patches: HashMap<String, Patch>,
 }
 
-/// A fix as text: what goes away and what comes in its place.
+/// A fix as a change of text.
 #[derive(Debug, Clone)]
 pub struct Patch {
     /// The files that it changes.
     pub files: Vec<PatchedFile>,
 }
 
-/// What a fix makes of one file.
+/// The changes that a fix makes to one file.
 #[derive(Debug, Clone)]
 pub struct PatchedFile {
     /// Its path as the deployment sees it.
@@ -101,24 +102,25 @@ pub struct PatchedFile {
     pub replacements: Vec<Replacement>,
 }
 
-/// Whole lines that others take the place of.
+/// Whole lines that are replaced by others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {
-    /// The first line that goes away, from 1; where none does, the one before which others come.
+    /// The first line that is removed, counted from 1; if no line is removed, the line before which
+    /// the new text is inserted.
     pub line: usize,
-    /// How many lines go away.
+    /// How many lines are removed.
     pub lines: usize,
-    /// What comes, with the ends of its lines.
+    /// The new text, including its line endings.
     pub text: String,
 }
 
 impl Report<'_> {
-    /// What could not be read or understood, and what is wrong with ignore comments.
+    /// What could not be read or understood, and what is wrong with comments that accept findings.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.deployment.problems.iter().chain(&self.outcome.problems)
     }
 
-    /// A span as people count.
+    /// A span as people count it, lines and columns from 1.
     fn location(&self, span: Span) -> FindingLocation {
         let file = self.sources.file(span.file);
         let (start, end) = (file.position(span.start), file.position(span.end.max(span.start)));
@@ -140,7 +142,7 @@ struct FindingLocation {
     end_column: usize,
 }
 
-/// A message made fit for one line of output.
+/// Makes a message fit for one line of output.
 fn clean(text: &str) -> String {
     show::line(text)
 }

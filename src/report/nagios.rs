@@ -2,17 +2,18 @@
 //! lines (monitoring-plugins.org, "Monitoring Plugins Development Guidelines").
 //!
 //! A `|` starts the performance data, and later lines may have their own, so no text contains one.
-//! The data follows the state directly, so that what a transport cuts off is text.
+//! The data follows the state directly, so that a transport that cuts the output off loses only
+//! text.
 
 use super::plural::plural;
 use super::{View, clean};
 
-/// The most characters of one line of text; old transports carry a kilobyte in all.
+/// The most characters in one line of text; old transports carry only a kilobyte in total.
 const LINE: usize = 300;
 /// The most lines of text.
 const LINES: usize = 20;
 
-/// A plugin's answer; its number is the exit status.
+/// The state that a plugin reports; its number is the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Nothing is wrong.
@@ -46,10 +47,10 @@ impl State {
     }
 }
 
-/// The state and all that is printed.
+/// The state and the whole output.
 pub fn answer(view: &View) -> (State, String) {
     let summary = &view.summary;
-    // A site that is known to break is not less so where something else could not be read.
+    // A site that is known to break stays critical even if something else could not be read.
     let told_of_any = view.is_complete() && !view.apps.is_empty();
     let state = match (summary.error, told_of_any, summary.warning) {
         (1.., _, _) => State::Critical,
@@ -77,7 +78,7 @@ pub fn answer(view: &View) -> (State, String) {
         summary.error, summary.warning, summary.info, summary.skipped
     );
     let mut out = format!("{} | {data}\n", line(state, &first));
-    // The first one is reported already.
+    // The first line is reported already.
     let rest = lines.get(1..).unwrap_or_default();
     for line in rest.iter().take(LINES) {
         out.push_str(&text(line));
@@ -89,7 +90,7 @@ pub fn answer(view: &View) -> (State, String) {
     (state, out)
 }
 
-/// The line of a run that came to no answer.
+/// The line of a run that produced no report.
 pub fn unknown(message: &str) -> String {
     line(State::Unknown, message) + "\n"
 }
@@ -98,7 +99,7 @@ fn line(state: State, message: &str) -> String {
     format!("DEPLOY {} - {}", state.word(), text(message))
 }
 
-/// One line that starts no performance data.
+/// A line of text that cannot start performance data.
 fn text(message: &str) -> String {
     let message = clean(message).replace('|', "¦");
     match message.char_indices().nth(LINE) {

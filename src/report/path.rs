@@ -1,4 +1,4 @@
-//! The path of a request, hop by hop, with what is broken marked.
+//! The path of a request, hop by hop, with broken hops marked.
 
 use crate::engine::Outcome;
 use crate::facts::App;
@@ -11,7 +11,8 @@ pub(super) struct ShownHop {
     pub ok: bool,
 }
 
-/// The hops of an application in order. A hop with an error is not ok, also where it is known.
+/// The hops of an application, in order. A hop with an error is not ok, even if the error is a
+/// known finding.
 pub(super) fn hops(app: &App, outcome: &Outcome) -> Vec<ShownHop> {
     let path = app.path();
     let hops = [

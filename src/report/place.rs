@@ -1,5 +1,5 @@
-//! Where a finding is in the local files: relative to the working directory, including DIR of
-//! `--root DIR`, with links followed to the file in the repository.
+//! Finds the place of a finding in the local files: relative to the working directory, including
+//! the DIR of `--root DIR`, with links followed to the file in the repository.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use crate::facts::Deployment;
 use crate::host::tidy;
 use crate::source::{FileId, SourceFile, Sources, Span};
 
-/// What paths are relative to. Both are free of links.
+/// The directories that paths are relative to, with links resolved.
 #[derive(Debug, Clone, Default)]
 pub struct Base {
     /// The working directory.
@@ -21,7 +21,7 @@ pub struct Base {
 /// A local file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Artifact {
-    /// Its path: relative to the working directory where it is below it, else absolute.
+    /// Its path, relative to the working directory if the file is below it, otherwise absolute.
     pub path: PathBuf,
 }
 
@@ -32,8 +32,8 @@ impl Artifact {
     }
 }
 
-/// A range of lines, columns counted in characters as a reader of UTF-8 counts them; the end is
-/// the place behind the last character.
+/// A range of lines and columns. Columns are counted in characters of UTF-8; the end is the place
+/// after the last character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Region {
     pub line: usize,
@@ -45,14 +45,14 @@ pub(super) struct Region {
 /// A place in a local file.
 pub(super) struct Placed {
     pub artifact: Artifact,
-    /// `None` if the file as a whole is meant.
+    /// `None` if the place is the whole file.
     pub region: Option<Region>,
     pub note: String,
     pub span: Option<Span>,
 }
 
 impl Placed {
-    /// The line; the first where the file as a whole is meant.
+    /// The line; the first line if the place is the whole file.
     pub fn line(&self) -> usize {
         self.region.map_or(1, |region| region.line)
     }
@@ -78,7 +78,7 @@ impl<'a> Artifacts<'a> {
         Self { sources, base, known: RefCell::default() }
     }
 
-    /// A range of a file that was read.
+    /// The place of a range in a file that was read.
     pub fn placed(&self, span: Span, note: &str) -> Placed {
         let file = self.sources.file(span.file);
         Placed {
@@ -89,7 +89,7 @@ impl<'a> Artifacts<'a> {
         }
     }
 
-    /// A line of a file, which need not have been read.
+    /// The place of a line in a file, which need not have been read.
     pub fn line(&self, path: &Path, line: Option<usize>) -> Placed {
         let region = |line| Region { line, column: 1, end_line: line, end_column: 1 };
         Placed {
@@ -100,8 +100,9 @@ impl<'a> Artifacts<'a> {
         }
     }
 
-    /// Where a finding without a place is reported: at what starts the application, or for the host
-    /// at nginx's configuration. A reader of SARIF refuses a whole file for one result without any.
+    /// Where a finding without a place is reported: at the file that starts the application, or for
+    /// the host at nginx's configuration. A reader of SARIF refuses a whole file if one result has
+    /// no place.
     pub fn anchor(&self, deployment: &Deployment, app: Option<&str>) -> Placed {
         let named = deployment.apps.iter().find(|one| Some(one.name.as_str()) == app);
         if let Some(app) = named {
@@ -149,7 +150,8 @@ fn region(file: &SourceFile, span: Span) -> Region {
     Region { line, column, end_line, end_column }
 }
 
-/// Line and column of a byte, the column in characters; a byte that is not UTF-8 is one.
+/// The line and column of a byte; the column is counted in characters, and an invalid byte counts
+/// as one.
 fn character(file: &SourceFile, offset: u32) -> (usize, usize) {
     let at = file.position(offset);
     let line = file.slice(file.line_span(at.line));

@@ -1,9 +1,10 @@
-//! `--format prometheus`: metrics in Prometheus' text format, for node_exporter's textfile collector.
+//! `--format prometheus`: metrics in Prometheus' text format, for node_exporter's textfile
+//! collector.
 //!
 //! node_exporter drops a whole file that contains a timestamp, and one of two equal series even if
-//! they are in different files, so `scope` distinguishes runs that check different things. A file
-//! that is no longer written stays for ever, so the time of the run is a metric, and a run that
-//! fails writes one too.
+//! they are in different files. Therefore `scope` distinguishes runs that check different things. A
+//! file that is no longer written stays forever, so the time of the run is a metric, which a
+//! failing run writes too.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,7 +12,7 @@ use std::fmt::Write;
 use super::view::Answer;
 use super::{Failure, Severity, View};
 
-/// What was found, and how the run went.
+/// The findings as metrics, and how the run went.
 pub(super) fn prometheus(view: &View) -> String {
     let mut out = String::new();
     let scope = &view.asked.scope;
@@ -30,15 +31,15 @@ pub(super) fn prometheus(view: &View) -> String {
     out
 }
 
-/// A run that came to no report: nothing is known about the findings, so nothing is said about
-/// them.
+/// The metrics of a run that produced no report: without any about findings, because nothing is
+/// known about them.
 pub(super) fn failed(failure: &Failure) -> String {
     let mut out = String::new();
     run(&failure.scope, failure.seconds, false, &mut out);
     out
 }
 
-/// How many findings of each rule; 0 where there is none, so that a graph has no holes.
+/// How many findings each rule has; 0 if none, so that a graph has no gaps.
 fn findings(view: &View, scope: &str, out: &mut String) {
     let mut counts: BTreeMap<(&str, &str, &str, &str), u64> = BTreeMap::new();
     for case in view.cases() {
@@ -64,7 +65,7 @@ fn findings(view: &View, scope: &str, out: &mut String) {
     }
 }
 
-/// The answer for each application: 1 for the one that holds.
+/// The verdict of each application: 1 for the one that applies.
 fn verdicts(view: &View, scope: &str, out: &mut String) {
     head(out, "verdict", "What a reload does to each application: 1 for the verdict that applies.");
     for app in &view.apps {
@@ -113,7 +114,7 @@ fn series(out: &mut String, name: &str, labels: &[(&str, &str)], value: u64) {
     let _ = writeln!(out, "deploy_doctor_{name}{{{}}} {value}", labels.join(","));
 }
 
-/// The three characters that end a label's value, or its line.
+/// Escapes the three characters that would end a label's value or its line.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -1,8 +1,8 @@
 //! `--format sarif`: SARIF 2.1.0, as GitHub's code scanning and editors read it.
 //!
-//! GitHub refuses the whole file for one result without a location, accepts 25,000 results, and
+//! GitHub refuses a whole file if one result has no location, accepts 25,000 results, and
 //! recognises a finding again only by `primaryLocationLineHash`. It ignores `suppressions`, so
-//! suppressed findings are left out unless they were asked for.
+//! suppressed findings are left out unless the user asked for them.
 
 use std::fmt::Write;
 
@@ -14,14 +14,14 @@ use super::view::{By, ByKind, Finding};
 use super::{PatchedFile, Severity, View};
 use crate::rule::{self, Rule};
 
-/// The most results that GitHub takes of a run.
+/// The most results that GitHub accepts from a run.
 const RESULTS: usize = 25_000;
-/// The most places besides the primary one.
+/// The most places in addition to the primary one.
 const RELATED: usize = 100;
-/// GitHub's longest text of a rule.
+/// The longest text of a rule that GitHub accepts.
 const TEXT: usize = 1_000;
 
-/// The log, with a newline at its end.
+/// The log, ending in a newline.
 pub(super) fn sarif(view: &View) -> Result<String, serde_json::Error> {
     let rules: Vec<&'static Rule> = view.asked.rules.iter().map(|(rule, _)| *rule).collect();
     let findings = view.worst_first();
@@ -38,7 +38,7 @@ pub(super) fn sarif(view: &View) -> Result<String, serde_json::Error> {
         "semanticVersion": env!("CARGO_PKG_VERSION"),
         "rules": view.asked.rules.iter().map(|(rule, severity)| about(rule, *severity)).collect::<Vec<_>>(),
     });
-    // Nobody's address is invented.
+    // No address is invented if the package has none.
     if !env!("CARGO_PKG_REPOSITORY").is_empty() {
         driver["informationUri"] = env!("CARGO_PKG_REPOSITORY").into();
     }
@@ -69,7 +69,7 @@ pub(super) fn sarif(view: &View) -> Result<String, serde_json::Error> {
 fn about(rule: &Rule, severity: Severity) -> Value {
     let summary = rule::summary(rule);
     let docs = rule::paragraphs(rule);
-    // One word may name an area and an item; equal tags are refused.
+    // One word may name both an area and an item, but GitHub refuses duplicate tags.
     let item = json!(rule.item);
     let mut tags = vec![rule.area(), rule.impact.word()];
     tags.extend(item.as_str().filter(|item| *item != rule.area()));
@@ -136,7 +136,7 @@ fn result(view: &View, finding: &Finding, rules: &[&'static Rule]) -> Value {
     result
 }
 
-/// Who holds a finding back, and why.
+/// What suppresses a finding, and why.
 fn suppression(by: &By) -> Value {
     let kind = if by.kind == ByKind::Comment { "inSource" } else { "external" };
     let until = by.until.iter().map(|until| format!(" (until {until})"));
@@ -174,7 +174,7 @@ fn location(view: &View, place: &Placed, id: Option<usize>) -> Value {
     location
 }
 
-/// What whole lines become.
+/// The replacement of whole lines by a fix.
 fn change(file: &PatchedFile, place: &Placed) -> Value {
     let replacements = file.replacements.iter().map(|one| {
         let region = json!({
@@ -191,7 +191,7 @@ fn change(file: &PatchedFile, place: &Placed) -> Value {
     })
 }
 
-/// What could not be read, and what there is no room for.
+/// What could not be read, and how many results there is no room for.
 fn notifications(view: &View) -> Vec<Value> {
     let findings = view.findings.len() + view.suppressed.iter().flatten().count();
     let mut told: Vec<Value> = view
@@ -229,7 +229,7 @@ fn artifact(artifact: &Artifact) -> Value {
     }
 }
 
-/// A path as a relative reference (RFC 3986): whatever its bytes are.
+/// A path of any bytes as a relative reference (RFC 3986).
 fn uri(path: &[u8]) -> String {
     const PLAIN: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
         .remove(b'/')
@@ -248,7 +248,7 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// SARIF wants messages to be sentences.
+/// Makes a message a sentence, as SARIF requires.
 fn sentence(text: &str) -> String {
     let text = text.trim();
     match text.ends_with(['.', '!', '?']) {
@@ -261,7 +261,7 @@ fn cut(text: &str, most: usize) -> String {
     text.chars().take(most).collect()
 }
 
-/// `exec-reload-missing` as `ExecReloadMissing`, as SARIF names rules.
+/// The name as SARIF writes names of rules: `exec-reload-missing` is `ExecReloadMissing`.
 fn pascal(name: &str) -> String {
     let word = |word: &str| {
         let mut letters = word.chars();

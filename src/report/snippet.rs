@@ -8,12 +8,12 @@ use crate::rule::{Finding, Label, Severity};
 use crate::source::show::Excerpt;
 use crate::source::{SourceFile, Span};
 
-/// Labels of one file that are further apart than this many lines are shown apart.
+/// Labels in one file that are more than this many lines apart are shown separately.
 const GAP: usize = 30;
-/// A range of more bytes than this (a line of a mebibyte) is named, not shown.
+/// A range of more bytes than this (a line of a mebibyte) is named but not shown.
 const WIDEST: usize = 16 << 10;
-/// More places than this of one finding are counted, not shown: nobody reads them all, and they would
-/// take time by their square.
+/// The most places of a finding that are shown. Further ones are only counted: nobody reads them
+/// all, and showing them would take quadratic time.
 const MOST: usize = 100;
 
 /// Renders a finding's head and its source lines.
@@ -43,11 +43,12 @@ pub(super) fn render(report: &Report, finding: &Finding, color: bool) -> String 
     real_columns(&renderer.decor_style(DecorStyle::Ascii).render(&[group]), &columns)
 }
 
-/// What the head of an element says, with the columns of the line as it is shown, and what it has to
-/// say: with those of the file, where editors go.
+/// For each heading of an excerpt, the position with the column in the text as shown, and the
+/// position with the column in the file, which editors need.
 type Moved = Vec<(String, String)>;
 
-/// The library counts columns in what is shown, where secrets are masked.
+/// Corrects the columns in the headings: the library counts them in the text as shown, in which
+/// secrets are masked.
 fn real_columns(text: &str, columns: &[Moved]) -> String {
     if columns.iter().all(Vec::is_empty) {
         return text.to_owned();
@@ -69,7 +70,7 @@ fn real_columns(text: &str, columns: &[Moved]) -> String {
     lines.join("\n")
 }
 
-/// Where the columns of labels differ between the file and what is shown of it.
+/// The labels whose columns differ between the file and the text as shown.
 fn moved(file: &SourceFile, excerpt: &Excerpt, path: &str, cluster: &[&Label]) -> Moved {
     let column = |text: &str| text.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     let mut moved = Vec::new();
@@ -90,13 +91,13 @@ fn moved(file: &SourceFile, excerpt: &Excerpt, path: &str, cluster: &[&Label]) -
     moved
 }
 
-/// What is said about the places that are not shown.
+/// A note about the places that are not shown.
 pub(super) fn left_out(labels: &[Label]) -> Option<String> {
     let more = labels.len().checked_sub(MOST).filter(|more| *more > 0)?;
     Some(format!("and {more} more {}", if more == 1 { "place" } else { "places" }))
 }
 
-/// The first labels grouped by file and nearness; the primary label's group first.
+/// The first labels, grouped by file and proximity, with the primary label's group first.
 pub(super) fn clusters<'a>(report: &Report, labels: &'a [Label]) -> Vec<Vec<&'a Label>> {
     let mut clusters: Vec<Vec<&Label>> = Vec::new();
     for label in labels.iter().take(MOST) {
@@ -146,7 +147,7 @@ fn element(report: &Report, cluster: &[&Label], first: bool) -> (Element<'static
     (snippet.annotations(annotations).into(), moved)
 }
 
-/// From the start of the first label's line to the end of the last one's.
+/// The range from the start of the first label's line to the end of the last one's.
 fn whole_lines(file: &SourceFile, cluster: &[&Label]) -> Span {
     let all = cluster.iter().skip(1).fold(cluster[0].span, |all, label| all.to(label.span));
     let start = file.line_span(file.position(all.start).line);

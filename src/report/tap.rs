@@ -9,7 +9,7 @@ use std::fmt::Write;
 use super::view::{Answer, Finding};
 use super::{Failure, View};
 
-/// One line a test, each failure with its details.
+/// One line per test, and details for each failure.
 pub(super) fn tap(view: &View) -> String {
     let mut tests = Vec::new();
     for problem in view.gaps() {
@@ -47,7 +47,7 @@ pub(super) fn tap(view: &View) -> String {
     out
 }
 
-/// A run that came to no report.
+/// The output of a run that produced no report.
 pub(super) fn failed(failure: &Failure) -> String {
     format!("TAP version 13\nBail out! {}\n", escaped(&super::clean(&failure.message)))
 }
@@ -68,14 +68,14 @@ fn failed_test(view: &View, app: &str, finding: &Finding) -> String {
         ("fingerprint", finding.fingerprint.to_owned()),
     ];
     for (key, value) in fields {
-        // A string of JSON is one of YAML.
+        // A JSON string is also a YAML string.
         let _ = writeln!(text, "  {key}: {}", serde_json::Value::String(value));
     }
     text.push_str("  ...\n");
     text
 }
 
-/// An unescaped `# todo` in a failure's message would make a pass of it.
+/// Escapes text: an unescaped `# todo` in a failure's message would turn the failure into a pass.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('#', "\\#")
 }

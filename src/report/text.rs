@@ -14,16 +14,16 @@ use crate::facts::{App, WhyKind};
 use crate::rule::{Finding, Hop, Impact, Safety, Severity};
 use crate::source::show;
 
-/// How text is dressed.
+/// The style of the text output.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
-    /// With colours.
+    /// Whether it has colours.
     pub color: bool,
-    /// Only findings and the last line.
+    /// Whether it has only the findings and the last line.
     pub quiet: bool,
-    /// With every reason why a rule was skipped.
+    /// Whether it has every reason for which a rule was skipped.
     pub verbose: bool,
-    /// With the findings that are suppressed.
+    /// Whether it has the suppressed findings.
     pub suppressed: bool,
 }
 
@@ -60,7 +60,7 @@ pub fn text(report: &Report, style: Style) -> String {
     let of_host = |reported: &&Reported| reported.finding.app.is_none();
     let one = outcome.apps.len() == 1;
     if !one {
-        // What concerns all of them comes before any of them.
+        // Findings that concern all applications come before those of any single one.
         for reported in outcome.findings.iter().filter(of_host) {
             finding(report, &reported.finding, style, &mut out);
         }
@@ -88,8 +88,8 @@ pub fn text(report: &Report, style: Style) -> String {
     out
 }
 
-/// On a live host, the rules that would have had to look at an answer and were not allowed to send
-/// a request; `None` if they were, or where nothing lives.
+/// On a live host, the rules that would have needed a response but were not allowed to send a
+/// request; `None` if there are none, or if the host is not live.
 fn not_asked(report: &Report, result: &AppOutcome) -> Option<Vec<&'static str>> {
     if report.source.mode != "live" {
         return None;
@@ -102,7 +102,7 @@ fn not_asked(report: &Report, result: &AppOutcome) -> Option<Vec<&'static str>> 
     (!codes.is_empty()).then_some(codes)
 }
 
-/// How bad it is.
+/// The severity of a statement, for its color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     Good,
@@ -124,7 +124,7 @@ pub(super) fn verdict_words(result: &AppOutcome, outcome: &Outcome) -> (&'static
         Impact::StaleRelease => 3,
         _ => 4,
     });
-    // Then nginx itself answers, and not with a 502, whatever it is that goes wrong on the way.
+    // In this case nginx itself answers, and not with 502, because the fault is in nginx.
     let in_nginx = || {
         let mut bad = errors().filter(|f| f.rule.impact == Impact::BadGateway);
         bad.all(|f| f.rule.hop == Hop::Nginx)
@@ -171,7 +171,7 @@ fn headline(result: &AppOutcome, outcome: &Outcome, not_asked: bool, style: Styl
     format!("{name}: {says}{unseen}")
 }
 
-/// `client -> nginx … -> socket ✗ gunicorn …`: the arrow into a broken hop is a cross.
+/// `client -> nginx … -> socket ✗ gunicorn …`: the arrow to a broken hop is a cross.
 fn path_line(app: &App, outcome: &Outcome, style: Style) -> String {
     let mut line = "client".to_owned();
     for hop in path::hops(app, outcome) {
@@ -203,14 +203,15 @@ fn finding(report: &Report, finding: &Finding, style: Style, out: &mut String) {
     out.push('\n');
 }
 
-/// The command that shows, and with `--apply` makes, a finding's fix.
+/// The command that shows a finding's fix and, with `--apply`, makes it.
 pub(super) fn command(report: &Report, finding: &Finding, safety: Safety) -> String {
     let mut words = vec!["deploy-doctor fix".to_owned()];
-    // Besides a repository, whose directories are often named so, the whole name is needed.
+    // With a repository, the unit's full name is needed, because a directory often has the name
+    // without the suffix.
     let beside = report.source.options.first().is_some_and(|word| !word.starts_with("--"));
     if let Some(app) = finding.app.as_deref().or_else(|| behind(report, finding)) {
         let short = app.strip_suffix(".service").filter(|_| !beside);
-        // Of a repository's units of one name, each is named by its file.
+        // Several units of a repository with one name are each named by their files.
         let dashed = if app.starts_with('-') && app.contains('/') { "./" } else { "" };
         words.push(shell_word(&format!("{dashed}{}", short.unwrap_or(app))));
     }
@@ -222,20 +223,20 @@ pub(super) fn command(report: &Report, finding: &Finding, safety: Safety) -> Str
     words.join(" ")
 }
 
-/// An application behind the file of nginx that a finding of the host points at, where several
-/// deployments of a repository are one report: they are fixed one at a time.
+/// An application behind the nginx file of a finding of the host, if one report covers several
+/// deployments of a repository: `fix` handles one deployment at a time.
 fn behind<'r>(report: &Report<'r>, finding: &Finding) -> Option<&'r str> {
     let file = finding.labels.first()?.span.file;
     let apps = &report.outcome.apps;
     apps.iter().find(|app| app.nginx.contains(&file)).map(|app| app.name.as_str())
 }
 
-/// Words as a shell takes them.
+/// Quotes words for a shell.
 pub fn shell_words(words: &[String]) -> String {
     words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for a shell.
 fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:=+,".contains(c);
     match !word.is_empty() && word.chars().all(plain) {
@@ -263,7 +264,7 @@ fn checklist(result: &AppOutcome, not_asked: &[&str], style: Style, out: &mut St
             Cell::new(note),
         ]);
     }
-    // The marks are painted afterwards: escape sequences would count as width.
+    // The marks are coloured afterwards, because escape sequences would count as width.
     for (line, item) in table.to_string().lines().zip(&shown) {
         let plain = mark(item.status);
         let painted = match item.status {
@@ -281,7 +282,7 @@ fn checklist(result: &AppOutcome, not_asked: &[&str], style: Style, out: &mut St
     out.push('\n');
 }
 
-/// That an item is not known, and why.
+/// A text that says that an item is not known, and why.
 pub(super) fn not_known(item: &ChecklistItem) -> String {
     match &item.why {
         _ if !item.accepted.is_empty() => {

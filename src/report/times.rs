@@ -4,17 +4,17 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Times of a check.
+/// The times of a check.
 #[derive(Debug, Clone, Default)]
 pub struct Times {
-    /// To read and to judge, without waiting for others.
+    /// The time to read and to judge, without waiting for others.
     own: Duration,
-    /// Who was asked, how often, and how long all answers took.
+    /// The programs and servers that were asked, how often, and how long all their answers took.
     asked: Vec<(&'static str, usize, Duration)>,
 }
 
 impl Times {
-    /// From the whole time and what of it went to others.
+    /// Computes the times from the total time and the times of others.
     pub fn new(whole: Duration, asked: Vec<(&'static str, Duration)>) -> Self {
         let others: Duration = asked.iter().map(|(_, took)| *took).sum();
         let mut times = Self { own: whole.saturating_sub(others), asked: Vec::new() };

@@ -13,7 +13,7 @@ use crate::facts::WhyKind;
 use crate::rule::{Check, Evidence, EvidenceKind, Hop, Impact, Item, Rule, Safety, Severity};
 use crate::source::{Span, show};
 
-/// Everything that a format may say.
+/// Everything that a format may report.
 pub struct View<'a> {
     pub(super) report: &'a Report<'a>,
     pub(super) asked: &'a Asked,
@@ -21,14 +21,14 @@ pub struct View<'a> {
     pub(super) source: &'a SourceInfo,
     pub(super) apps: Vec<App<'a>>,
     pub(super) findings: Vec<Finding<'a>>,
-    /// What is suppressed, where that was asked for.
+    /// The suppressed findings, if the user asked for them.
     pub(super) suppressed: Option<Vec<Suppressed<'a>>>,
     pub(super) skipped: Vec<Skipped<'a>>,
     pub(super) problems: Vec<Problem<'a>>,
     pub(super) summary: Summary,
 }
 
-/// One application: the answer in a word, the checklist, a request's path.
+/// One application: its verdict, its checklist, the path of a request.
 #[derive(Serialize)]
 pub(super) struct App<'a> {
     pub name: &'a str,
@@ -84,26 +84,26 @@ pub(super) struct Suppressed<'a> {
     pub by: By,
 }
 
-/// What holds a finding back.
+/// What suppresses a finding.
 #[derive(Serialize)]
 pub(super) struct By {
     pub kind: ByKind,
-    /// The file that says so; none: the known findings.
+    /// The file that suppresses it; `None` for known findings.
     pub file: Option<String>,
     pub line: Option<usize>,
     pub reason: String,
     pub until: Option<String>,
 }
 
-/// The kinds of what may suppress a finding.
+/// The kinds of things that can suppress a finding.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ByKind {
     /// A comment in a checked file.
     Comment,
-    /// An `[[ignore]]` of the settings file.
+    /// An `[[ignore]]` in the settings file.
     Settings,
-    /// The file of known findings.
+    /// The baseline.
     Baseline,
 }
 
@@ -124,7 +124,7 @@ impl By {
     }
 }
 
-/// A place as the deployment sees it, columns in bytes.
+/// A place as the deployment sees it, with columns in bytes.
 #[derive(Serialize)]
 pub(super) struct Location {
     pub file: String,
@@ -144,7 +144,7 @@ pub(super) struct EvidenceEntry {
     pub text: String,
 }
 
-/// What would remove a finding.
+/// A fix that would remove a finding.
 #[derive(Serialize)]
 pub(super) struct FixEntry {
     pub safety: Safety,
@@ -160,7 +160,7 @@ pub(super) struct Skipped<'a> {
     pub kind: WhyKind,
 }
 
-/// What could not be read or understood.
+/// Something that could not be read or understood.
 #[derive(Serialize)]
 pub(super) struct Problem<'a> {
     pub file: String,
@@ -180,7 +180,7 @@ impl Problem<'_> {
     }
 }
 
-/// How many of each there are.
+/// How many findings and skips of each kind there are.
 #[derive(Serialize)]
 pub(super) struct Summary {
     pub error: usize,
@@ -204,7 +204,7 @@ impl Summary {
         }
     }
 
-    /// `2 errors, 1 warning`, with what else there is.
+    /// `2 errors, 1 warning`, and other counts that are not zero.
     pub fn words(&self) -> String {
         let mut parts = vec![plural(self.error, "error"), plural(self.warning, "warning")];
         if self.info > 0 {
@@ -220,26 +220,26 @@ impl Summary {
     }
 }
 
-/// One rule asked of one application, or of the host.
+/// One rule applied to one application, or to the host.
 pub(super) struct Case<'v, 'a> {
     pub app: Option<&'a str>,
     pub rule: &'static Rule,
-    /// The severity with which it would report.
+    /// The severity that its findings have.
     pub severity: Severity,
     pub answer: Answer<'v, 'a>,
 }
 
-/// What came of it.
+/// The result of a rule.
 pub(super) enum Answer<'v, 'a> {
     Found(Vec<&'v Finding<'a>>),
     Skipped(&'v Skipped<'a>),
-    /// It had nothing to judge, for this reason.
+    /// The rule had nothing to judge, for this reason.
     Idle(&'a str),
     Passed,
 }
 
 impl<'a> View<'a> {
-    /// The view of a report, for who asked for it.
+    /// The view of a report for these options.
     pub fn new(report: &'a Report<'a>, asked: &'a Asked) -> Self {
         let outcome = report.outcome;
         Self {
@@ -273,35 +273,35 @@ impl<'a> View<'a> {
         }
     }
 
-    /// What it is a view of.
+    /// The report that is viewed.
     pub fn report(&self) -> &'a Report<'a> {
         self.report
     }
 
-    /// Was everything read that should have been?
+    /// Whether everything was read that should have been.
     pub(super) fn is_complete(&self) -> bool {
         self.asked.allow_incomplete || self.gaps().next().is_none()
     }
 
-    /// What should have been read and was not.
+    /// What should have been read but was not.
     pub(super) fn gaps(&self) -> impl Iterator<Item = &Problem<'a>> {
         self.problems.iter().filter(|problem| !problem.of.note)
     }
 
-    /// Does a finding of this severity make the run fail?
+    /// Whether a finding of this severity makes the run fail.
     pub(super) fn fails(&self, severity: Severity) -> bool {
         self.asked.threshold.is_some_and(|threshold| severity >= threshold)
     }
 
-    /// The findings, worst first; what is equally bad stays in its order.
+    /// The findings, worst first; findings of equal severity stay in their order.
     pub(super) fn worst_first(&self) -> Vec<&Finding<'a>> {
         let mut findings: Vec<_> = self.findings.iter().collect();
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         findings
     }
 
-    /// Where a finding is to be seen in the local files: at least one place, the primary one first.
-    /// What is about a process or a socket is where the unit starts it.
+    /// The places of a finding in the local files: at least one, the primary one first. A finding
+    /// about a process or a socket is placed where the unit starts the process.
     pub(super) fn places(&self, finding: &Finding<'a>) -> Vec<Placed> {
         if finding.locations.is_empty() {
             return vec![self.artifacts.anchor(self.report.deployment, finding.app)];
@@ -310,7 +310,7 @@ impl<'a> View<'a> {
         places.map(|place| self.artifacts.placed(place.span, &place.note)).collect()
     }
 
-    /// The first of its places.
+    /// The first place of a finding.
     pub(super) fn place(&self, finding: &Finding<'a>) -> Placed {
         match finding.locations.first() {
             Some(place) => self.artifacts.placed(place.span, &place.note),
@@ -318,13 +318,14 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Where a problem is to be seen; `None` if it is about no file.
+    /// The place of a problem; `None` if it is about no file.
     pub(super) fn place_of(&self, problem: &Problem) -> Option<Placed> {
         let path = &problem.of.path;
         (!path.as_os_str().is_empty()).then(|| self.artifacts.line(path, problem.line))
     }
 
-    /// What a finding's fix makes of the files, where it is safe and can be said as text.
+    /// The changes that a finding's fix makes to the files, if the fix is safe and can be expressed
+    /// as text.
     pub(super) fn patch(&self, finding: &Finding) -> Option<(&Patch, Vec<Placed>)> {
         let patch = self.asked.patches.get(finding.fingerprint)?;
         let place = |file: &super::PatchedFile| self.artifacts.line(&file.path, None);
@@ -336,8 +337,8 @@ impl<'a> View<'a> {
         super::snippet::render(self.report, &finding.reported.finding, false)
     }
 
-    /// Every rule that was asked, of every application and of the host, with its answer. A rule of
-    /// the host that found nothing there is reported once.
+    /// Every rule that ran, for every application and for the host, with its result. A rule of the
+    /// host that found nothing is reported once.
     pub(super) fn cases(&self) -> Vec<Case<'_, 'a>> {
         let mut found: HashMap<(&str, Option<&str>), Vec<&Finding<'a>>> = HashMap::new();
         for finding in &self.findings {
@@ -353,7 +354,8 @@ impl<'a> View<'a> {
         for app in apps.chain([None]) {
             for &(rule, severity) in &self.asked.rules {
                 let key = (rule.code, app);
-                // What could not be judged for the host could not be for its applications.
+                // What could not be judged for the host could not be judged for its applications
+                // either.
                 let skip = skipped.get(&key).or_else(|| skipped.get(&(rule.code, None)));
                 let answer = match (found.remove(&key), skip) {
                     (Some(findings), _) => Answer::Found(findings),
@@ -366,7 +368,7 @@ impl<'a> View<'a> {
                 }
             }
         }
-        // Nothing that was found is left out, whatever rule and application it names.
+        // No finding is left out, whatever rule and application it names.
         let mut rest: Vec<_> = found.into_values().flatten().collect();
         rest.sort_by_key(|finding| (finding.app, finding.code, finding.fingerprint));
         cases.extend(rest.into_iter().map(|finding| Case {
@@ -409,7 +411,7 @@ fn apps<'a>(report: &'a Report) -> Vec<App<'a>> {
         .collect()
 }
 
-/// What comments, settings and known findings suppress.
+/// The findings that comments, settings and the baseline suppress.
 fn suppressed<'a>(report: &'a Report) -> Vec<Suppressed<'a>> {
     let outcome = report.outcome;
     let accepted = outcome.suppressed.iter().map(|one| (&one.reported, By::of(&one.by)));

@@ -4,8 +4,8 @@
 //! `ini,bad,drop-in`, `nginx,fixed`, `env,good`, `python,bad,file=/srv/myapp/current/wsgi.py`,
 //! `tree,bad` (lines that change the tree), `proc,bad` (lines that change what is running). With
 //! `live` the healthy deployment is running. All blocks up to the next *bad* one belong together.
-//! With `bad,also=U117+N301` errors of these rules are expected too. `tests/suite/rules.rs` has the
-//! options that few need: what a command prints, the answer of a probe.
+//! With `bad,also=U117+N301`, errors of these rules are expected too. `tests/suite/rules.rs` has
+//! options that are rarely needed: the output of a command, the answer to a probe.
 
 use super::{Check, Rule, Safety};
 
@@ -14,9 +14,9 @@ use super::{Check, Rule, Safety};
 pub enum ExampleKind {
     /// The rule fires, and no other.
     Bad,
-    /// The result of the fix on the bad one; nothing fires.
+    /// The result of the fix on the bad example; no rule fires.
     Fixed,
-    /// A healthy near miss; nothing fires.
+    /// A healthy near miss; no rule fires.
     Good,
 }
 
@@ -27,34 +27,34 @@ pub struct Example {
     pub kind: ExampleKind,
     /// `ini`, `nginx`, `env`, `python`, `text` or `tree`.
     pub language: String,
-    /// Everything else of the info string: `drop-in`, `file=/path`.
+    /// All other words of the info string: `drop-in`, `file=/path`.
     pub options: Vec<String>,
     /// The text inside.
     pub text: String,
 }
 
 impl Example {
-    /// The path that it must be at, where the info string says one.
+    /// The path at which the example must be, if the info string contains one.
     pub fn file(&self) -> Option<&str> {
         self.options.iter().find_map(|option| option.strip_prefix("file="))
     }
 }
 
-/// The first paragraph in one line.
+/// The first paragraph on one line.
 pub fn summary(rule: &Rule) -> String {
     let first: Vec<&str> =
         rule.docs.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     first.join(" ")
 }
 
-/// The documentation as it was written, without the one leading space of each line.
+/// The documentation as written, without the leading space of each line.
 pub fn paragraphs(rule: &Rule) -> String {
     let lines: Vec<&str> =
         rule.docs.lines().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
     lines.join("\n")
 }
 
-/// A rule's page in Markdown; the pages under `docs/rules/` are the same text.
+/// A rule's page in Markdown; the files in `docs/rules/` have the same text.
 pub fn page(rule: &Rule) -> String {
     format!(
         "# {} {}\n\n{} · {} · fix: {} · checks {} · since {}\n\n{}\n",
@@ -107,7 +107,7 @@ fn parse_info(info: &str) -> Option<Example> {
     Some(Example { kind, language, options, text: String::new() })
 }
 
-/// The address of a file of the repository, in the release that this is; nobody's is invented.
+/// The address of a file of the repository in this release; `None` if the package names no address.
 pub fn address(repository: &str, homepage: &str, page: &str) -> Option<String> {
     let version = env!("CARGO_PKG_VERSION");
     match (repository.trim_end_matches('/'), homepage.trim_end_matches('/')) {

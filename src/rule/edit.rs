@@ -9,54 +9,54 @@ use crate::source::Span;
 use crate::source::nginx::Model;
 use crate::source::unit::Unit;
 
-/// What a setting of gunicorn's is to be.
+/// The value that a setting of gunicorn is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// A number.
     Number(i64),
-    /// Text, as gunicorn is meant to see it.
+    /// Text, as gunicorn is to see it.
     Text(String),
-    /// Text as it is in a unit's file, systemd's specifiers and all.
+    /// Text as written in a unit's file, including systemd's specifiers.
     OfUnit(String),
-    /// Switched off; in gunicorn's configuration file `False`, else not given.
+    /// Switched off: `False` in gunicorn's configuration file, elsewhere not given.
     Off,
     /// Not given.
     Unset,
 }
 
-/// One change that a fix is made of. The edits of one fix are made all or not at all.
+/// One change of a fix. The edits of a fix are made all or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
-    /// Other text where a value is; an empty span inserts. The text is written as it is: it must
-    /// need no quoting where it goes.
+    /// Replaces a value; an empty span inserts. The text is written as it is, so it must need no
+    /// quoting at that place.
     Replace {
-        /// What goes away.
+        /// The range that is removed.
         at: Span,
-        /// What comes in its place.
+        /// The new text.
         with: String,
     },
-    /// A whole statement goes away: a unit's assignment, a directive of nginx, a line of an
-    /// environment file; with its line where nothing else is there.
+    /// Removes a whole statement: a unit's assignment, a directive of nginx, a line of an
+    /// environment file; with its line if nothing else is on it.
     Remove {
         /// The statement.
         at: Span,
     },
-    /// A word of a command line goes away, with the spaces and continuations that only it needed;
-    /// several words where the span covers them.
+    /// Removes a word of a command line, with the spaces and continuations that only it needed;
+    /// several words if the span covers several.
     RemoveWord {
         /// The word.
         at: Span,
     },
-    /// A setting of gunicorn's has another value, wherever it is made: see [`Edit::setting`].
+    /// Gives a setting of gunicorn another value, wherever it is set: see [`Edit::setting`].
     Setting {
         /// Its name in a configuration file.
         name: &'static str,
         /// The value.
         to: Value,
-        /// Where it is made or can be.
+        /// Where it is or can be set.
         at: Site,
     },
-    /// A variable of the environment has another value: see [`Edit::variable`].
+    /// Gives a variable of the environment another value: see [`Edit::variable`].
     Variable {
         /// Its name.
         name: String,
@@ -65,33 +65,33 @@ pub enum Edit {
         /// Where it is set.
         at: Spelling,
     },
-    /// A word of nginx's, or a part of one, is another: see [`Edit::word`].
+    /// Replaces a word of nginx, or a part of one: see [`Edit::word`].
     Word {
-        /// Where it is.
+        /// The place of the word.
         at: Spelling,
-        /// What comes in its place.
+        /// The new text.
         to: String,
     },
-    /// A socket is at another path, in every line that names it: see [`Edit::socket`].
+    /// Moves a socket to another path, in every line that names it: see [`Edit::socket`].
     Socket {
-        /// The endpoint as it was.
+        /// The old endpoint.
         from: String,
-        /// The path.
+        /// The new path.
         to: String,
         /// One place that names it.
         at: Spelling,
     },
-    /// The value of a unit's setting ends behind one word, and a setting of its own begins with
-    /// another.
+    /// Ends the value of a unit's setting after one word, and makes the following words the value
+    /// of another setting.
     Split {
-        /// The last word of what stays.
+        /// The last word that stays.
         left: Span,
-        /// The first of what goes on.
+        /// The first word of the other setting.
         right: Span,
-        /// The new setting's name.
+        /// The other setting's name.
         key: String,
     },
-    /// A setting of a unit has this value and no other.
+    /// Gives a setting of a unit this single value.
     Set {
         /// The unit's name.
         unit: String,
@@ -99,43 +99,43 @@ pub enum Edit {
         section: &'static str,
         /// The setting.
         key: &'static str,
-        /// Its value as it is written in the file.
+        /// Its value as written in the file.
         value: String,
     },
-    /// A line of its own before a statement, with that statement's indentation.
+    /// Inserts a line before a statement, with that statement's indentation.
     Before {
         /// The statement.
         at: Span,
-        /// The line, without indentation and end of line.
+        /// The line, without indentation and line ending.
         line: String,
     },
-    /// A line of its own, or several, behind a statement that begins its line, with that
-    /// statement's indentation.
+    /// Inserts one or several lines after a statement that begins its line, with that statement's
+    /// indentation.
     After {
         /// The statement.
         at: Span,
-        /// The line, without indentation and end of line.
+        /// The line, without indentation and line ending.
         line: String,
     },
-    /// A directive of nginx, or several, one a line, in a block: behind one that is there, or last
-    /// in the block.
+    /// Inserts one or several directives of nginx into a block, one per line: after an existing
+    /// directive, or last in the block.
     Insert {
         /// The block's directive, from its name on.
         block: Span,
-        /// The directive in it behind which the new one goes.
+        /// The directive in it after which the new one goes.
         after: Option<Span>,
         /// The directive with its `;`.
         line: String,
     },
-    /// A text at the end of a statement becomes a line of its own above it. What it says is not
-    /// taken along here: it may be a secret.
+    /// Moves a text from the end of a statement to a line of its own above. The edit does not
+    /// contain the text, which may be a secret.
     Lift {
         /// The statement.
         statement: Span,
-        /// The text in it.
+        /// The text to move.
         text: Span,
     },
-    /// Other permission bits.
+    /// Sets permission bits.
     Mode {
         /// The file or directory.
         path: PathBuf,
@@ -145,100 +145,102 @@ pub enum Edit {
 }
 
 impl Edit {
-    /// Other text where a value is.
+    /// Replaces a value.
     pub fn replace(at: Span, with: impl Into<String>) -> Self {
         Self::Replace { at, with: with.into() }
     }
 
-    /// Text right behind a span.
+    /// Inserts text right after a span.
     pub fn append(at: Span, text: impl Into<String>) -> Self {
         Self::Replace { at: Span { start: at.end, ..at }, with: text.into() }
     }
 
-    /// Text right before a span.
+    /// Inserts text right before a span.
     pub fn prepend(at: Span, text: impl Into<String>) -> Self {
         Self::Replace { at: Span { end: at.start, ..at }, with: text.into() }
     }
 
-    /// A whole statement goes away.
+    /// Removes a whole statement.
     pub fn remove(at: Span) -> Self {
         Self::Remove { at }
     }
 
-    /// A word of a command line goes away.
+    /// Removes a word of a command line.
     pub fn remove_word(at: Span) -> Self {
         Self::RemoveWord { at }
     }
 
-    /// A `[Service]` setting of a unit has this value and no other.
+    /// Gives a `[Service]` setting of a unit this single value.
     pub fn set(unit: &Unit, key: &'static str, value: impl Into<String>) -> Self {
         Self::Set { unit: unit.name.to_string(), section: "Service", key, value: value.into() }
     }
 
-    /// A setting of gunicorn's has this value from now on: in the statement that decides it, else
-    /// as a new argument.
+    /// Gives a setting of gunicorn this value: in the statement that decides it, otherwise as a new
+    /// argument.
     pub fn setting(app: &App, name: &'static str, to: Value) -> Result<Self, Why> {
         let at = app.setting_site(name)?;
         Ok(Self::Setting { name, to, at })
     }
 
-    /// The same as an argument of its own, which beats whatever else sets it but the command line.
+    /// Like [`Edit::setting`], but as an argument of its own, which overrides every other layer
+    /// except the command line.
     pub fn argument(app: &App, name: &'static str, to: Value) -> Result<Self, Why> {
         let at = app.free_site(name)?;
         Ok(Self::Setting { name, to, at })
     }
 
-    /// One item of a list of gunicorn's is another one.
+    /// Replaces one item of a list of gunicorn's settings.
     pub fn item(app: &App, name: &'static str, item: &str, to: String) -> Result<Self, Why> {
         let at = app.item_site(name, item)?;
         Ok(Self::Setting { name, to: Value::Text(to), at })
     }
 
-    /// Switches a setting of gunicorn's off wherever it is on.
+    /// Switches a setting of gunicorn off wherever it is on.
     pub fn switch_off(app: &App, name: &'static str) -> Result<Vec<Self>, Why> {
         let off = |at| Self::Setting { name, to: Value::Off, at };
         Ok(app.switches(name)?.into_iter().map(off).collect())
     }
 
-    /// No argument makes this setting of gunicorn's any more.
+    /// Removes every argument that makes this setting of gunicorn.
     pub fn unset(app: &App, name: &'static str) -> Result<Vec<Self>, Why> {
         let unset = |at| Self::Setting { name, to: Value::Unset, at };
         Ok(app.argument_sites(name)?.into_iter().map(unset).collect())
     }
 
-    /// A variable has this value for the application from now on.
+    /// Gives a variable this value for the application.
     pub fn variable(app: &App, name: &str, to: impl Into<String>) -> Result<Self, Why> {
         let at = app.variable_site(name)?;
         Ok(Self::Variable { name: name.to_owned(), to: to.into(), at })
     }
 
-    /// A word of nginx's is another one. `None` if there are escapes or a template's placeholder in
-    /// it, or if the new one has characters that need quotes where there are none; a variable's `$` is
-    /// such a character. To take a URL's end away, variables and all: [`Edit::drop_end`].
+    /// Replaces a word of nginx. `None` if the old word contains escapes or a template's
+    /// placeholder, or if the new word has characters that would need quotes and there are none; a
+    /// variable's `$` is such a character. To remove the end of a URL with variables, see
+    /// [`Edit::drop_end`].
     pub fn word(model: &Model, at: Span, to: impl Into<String>) -> Option<Self> {
         Self::word_at(nginx::word(model, at)?.0, to)
     }
 
-    /// The same for a part of a word.
+    /// Like [`Edit::word`], for a part of a word.
     pub fn word_at(at: Spelling, to: impl Into<String>) -> Option<Self> {
         let to = to.into();
         at.holds(&to).then_some(Self::Word { at, to })
     }
 
-    /// This text at the end of a word of nginx's goes away; what is before it may contain variables.
-    /// `None` if the word is not written as it is read.
+    /// Removes this text from the end of a word of nginx, whose rest may contain variables. `None`
+    /// if the word is not written exactly as it is read.
     pub fn drop_end(model: &Model, at: Span, end: &str) -> Option<Self> {
         Some(Self::Replace { at: nginx::end(model, at, end)?.span, with: String::new() })
     }
 
-    /// A socket is at another path for all who name it: gunicorn or systemd, which makes it, the
-    /// unit's other lines, and nginx.
+    /// Moves a socket to another path for everything that names it: gunicorn or systemd, whichever
+    /// creates it, the unit's other lines, and nginx.
     pub fn socket(app: &App, from: &Bound, to: &str) -> Result<Vec<Self>, Why> {
         let of = |at| Self::Socket { from: from.endpoint.to_string(), to: to.to_owned(), at };
         Ok(app.socket_sites(from)?.into_iter().map(of).collect())
     }
 
-    /// The file in which it is, where it names one by a place.
+    /// The place of the edit in a file, if it names one.
     pub fn place(&self) -> Option<Span> {
         match self {
             Self::Replace { at, .. }

@@ -1,4 +1,4 @@
-//! What a rule reports: the finding, where it is, why it is believed, and what to do. See
+//! What a rule reports: the finding, where it is, the evidence for it, and what to do. See
 //! [`Draft`](super::Draft) for how it gets its primary location.
 
 use serde::Serialize;
@@ -15,7 +15,7 @@ pub enum Safety {
     Safe,
     /// Changes behaviour beyond the finding, or needs a restart.
     Unsafe,
-    /// Only a person can do it; the help says the commands.
+    /// Only a person can do it; the help contains the commands.
     Manual,
 }
 
@@ -30,19 +30,19 @@ impl Safety {
     }
 }
 
-/// Which findings were hidden by what a fix repairs.
+/// Which findings the fault that a fix repairs may have hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Uncovers {
-    /// None: whatever appears was brought by the fix.
+    /// None: every finding that appears is the fault of the fix.
     Nothing,
-    /// Those of these rules.
+    /// Findings of these rules.
     Rules(&'static [&'static str]),
-    /// Of any rule: nothing was read at all.
+    /// Findings of any rule, because nothing could be read at all.
     Anything,
 }
 
 impl Uncovers {
-    /// Is a finding of this rule one of them?
+    /// Whether a finding of this rule may have been hidden.
     pub fn holds(self, code: &str) -> bool {
         match self {
             Self::Nothing => false,
@@ -52,19 +52,19 @@ impl Uncovers {
     }
 }
 
-/// What would remove a finding.
+/// A fix that would remove a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fix {
     /// How it may be applied.
     pub safety: Safety,
     /// What it does, in one line.
     pub title: String,
-    /// The changes; none where only words say what to do.
+    /// The changes; empty if only words say what to do.
     pub edits: Vec<Edit>,
-    /// Why no change is made, where one was asked for.
+    /// Why no change is made, if one was asked for.
     pub refused: Option<Why>,
-    /// Which findings its fix may uncover: until this one is fixed, further faults could not be
-    /// seen.
+    /// The findings that the fix may uncover: until this finding is fixed, further faults could not
+    /// be seen.
     pub uncovers: Uncovers,
 }
 
@@ -80,13 +80,13 @@ impl Fix {
         self
     }
 
-    /// Says that what the fix repairs hid other findings, which may appear once it is made.
+    /// Declares that the repaired fault hid other findings, which may appear once it is fixed.
     pub fn uncovers(&mut self) -> &mut Self {
         self.uncovers = Uncovers::Anything;
         self
     }
 
-    /// The same, only for findings of these rules.
+    /// Like [`Fix::uncovers()`], only for findings of these rules.
     pub fn uncovers_rules(&mut self, codes: &'static [&'static str]) -> &mut Self {
         self.uncovers = Uncovers::Rules(codes);
         self
@@ -102,7 +102,7 @@ pub struct Label {
     pub note: String,
 }
 
-/// What kind of observation supports a finding.
+/// The kind of observation that supports a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvidenceKind {
@@ -110,13 +110,13 @@ pub enum EvidenceKind {
     Process,
     /// A socket.
     Socket,
-    /// A file, directory or link as such.
+    /// A file, directory or link itself.
     File,
-    /// A command's answer.
+    /// The output of a command.
     Command,
     /// A line of the journal or a log.
     Journal,
-    /// An answer over HTTP.
+    /// A response over HTTP.
     Http,
 }
 
@@ -125,39 +125,39 @@ pub enum EvidenceKind {
 pub struct Evidence {
     /// Its kind.
     pub kind: EvidenceKind,
-    /// In one line, without any value of an environment variable.
+    /// A description on one line, without any value of an environment variable.
     pub text: String,
 }
 
-/// One thing that is wrong.
+/// A fault that a rule found.
 #[derive(Debug, Clone)]
 pub struct Finding {
     /// The rule that reports it.
     pub rule: &'static Rule,
     /// The rule's severity, unless this case is milder or worse.
     pub severity: Severity,
-    /// The application; none for the host.
+    /// The application; `None` for the host.
     pub app: Option<String>,
     /// The consequence first, then the cause with its values.
     pub message: String,
-    /// What to type.
+    /// What to do, with the commands to type.
     pub help: String,
-    /// The places it mentions; the first is the primary one. None where it is about a process, a
-    /// socket or an answer, and no file is the place to look at: see
+    /// The places that it mentions; the first is the primary one. Empty if the finding is about a
+    /// process, a socket or a response, and no file is the place to look at: see
     /// [`Draft::observed`](super::Draft::observed).
     pub labels: Vec<Label>,
     /// Other observations.
     pub evidence: Vec<Evidence>,
-    /// What would remove it.
+    /// The fix that would remove it.
     pub fix: Option<Fix>,
-    /// What a person is meant to change where no edit does it; see [`Finding::by_hand`].
+    /// The changes that a person must make if no edit makes them; see [`Finding::by_hand`].
     pub(super) by_hand: Vec<Edit>,
-    /// What distinguishes it from other findings of the rule in the same file when lines move; the
-    /// primary label's text where it is empty.
+    /// Distinguishes the finding from others of the same rule in the same file when lines move; if
+    /// empty, the primary label's text is used.
     pub subject: String,
-    /// The item of the checklist that fails with it, besides the rule's own.
+    /// A second item of the checklist that fails with this finding, in addition to the rule's own.
     pub(super) also: Option<Item>,
-    /// The place of what names none: see [`Draft::at_some`](super::Draft::at_some).
+    /// The place to use if the finding names none: see [`Draft::at_some`](super::Draft::at_some).
     pub(super) home: Option<Span>,
 }
 
@@ -184,13 +184,13 @@ impl Finding {
         self
     }
 
-    /// Says what to type.
+    /// Sets the help: what to do, with the commands to type.
     pub fn help(&mut self, text: impl Into<String>) -> &mut Self {
         self.help = text.into();
         self
     }
 
-    /// Says what would remove it; what that changes is added to the fix that this returns.
+    /// Adds a fix that would remove the finding; its edits are added to the returned [`Fix`].
     pub fn fix(&mut self, safety: Safety, title: impl Into<String>) -> &mut Fix {
         self.fix.insert(Fix {
             safety,
@@ -201,8 +201,7 @@ impl Finding {
         })
     }
 
-    /// Says what would remove it and what that changes; where nothing can be changed, it is left
-    /// to a person.
+    /// Adds a fix with its edits. Without edits (`None`), the fix is left to a person.
     pub fn fix_if(
         &mut self,
         safety: Safety,
@@ -214,7 +213,8 @@ impl Finding {
         self.fix(safety, title).edits(edits)
     }
 
-    /// The same for changes that are made, or refused for a reason that is then told.
+    /// Like [`Finding::fix_if`], for edits that are either made or refused with a reason that is
+    /// then reported.
     pub fn fix_or_why(
         &mut self,
         safety: Safety,
@@ -236,24 +236,25 @@ impl Finding {
         self
     }
 
-    /// Counts it for another item of the checklist as well.
+    /// Counts the finding for another item of the checklist as well.
     pub fn also(&mut self, item: Item) -> &mut Self {
         self.also = Some(item);
         self
     }
 
-    /// Does it decide this item of the checklist?
+    /// Whether the finding decides this item of the checklist.
     pub fn decides(&self, item: Item) -> bool {
         self.rule.item == item || self.also == Some(item)
     }
 
-    /// Makes this case milder or worse than the rule says.
+    /// Sets a severity that differs from the rule's own.
     pub fn severity(&mut self, severity: Severity) -> &mut Self {
         self.severity = severity;
         self
     }
 
-    /// Names what distinguishes it (a variable's name, a path); see [`Finding::subject`].
+    /// Sets what distinguishes the finding (a variable's name, a path); see
+    /// [`Finding::subject`].
     pub fn subject(&mut self, text: impl Into<String>) -> &mut Self {
         self.subject = text.into();
         self

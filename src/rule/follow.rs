@@ -1,6 +1,6 @@
 //! What must follow a finding's fix, as the last line of its help: derived from the edits or,
-//! without edits, from the places that a person has to change. Before it come the lines that a
-//! person writes; if the rule has no words of its own for them, they are derived from the edits
+//! without edits, from the places that a person has to change. Before that line come the lines that
+//! a person writes; if the rule has no words of its own for them, they are derived from the edits
 //! too.
 
 use std::collections::HashMap;
@@ -8,27 +8,28 @@ use std::sync::Arc;
 
 use super::{Edit, Finding, hand};
 use crate::facts::follow::{Follow, Touched, changed};
-use crate::facts::{App, Deployment};
+use crate::facts::{App, Deployment, Nginx};
 use crate::source::unit::{Assignment, Unit, UnitFile, syntax};
 use crate::source::{FileId, SourceFile, Span};
 
 impl Finding {
-    /// Says what a person is meant to change, where no edit does it: the place decides what must
-    /// follow. Without a place (a program's default) nothing is added.
+    /// Names the place that a person must change if no edit changes it: the place decides what must
+    /// follow. Without a place (a program's default), nothing is added.
     pub fn by_hand(&mut self, at: Option<Span>) -> &mut Self {
         self.by_hand.extend(at.map(|at| Edit::replace(at, "")));
         self
     }
 }
 
-/// Adds what must follow to the help of every finding that says what to change.
+/// Adds what must follow to the help of every finding that proposes a change.
 pub fn complete(findings: &mut [Finding], deployment: &Deployment) {
+    name_tested_file(findings, &deployment.nginx);
     if findings.iter().all(|finding| changes(finding).is_empty()) {
         return;
     }
     let apps: HashMap<&str, &App> =
         deployment.apps.iter().map(|app| (app.name.as_str(), app)).collect();
-    let nginx: Vec<FileId> = deployment.nginx.files();
+    let nginx = (deployment.nginx.files(), deployment.nginx.started.options.as_slice());
     for finding in findings {
         if finding.help.is_empty()
             && let Some(lines) = finding.fix.as_ref().and_then(|fix| hand::lines(&fix.edits))
@@ -38,7 +39,7 @@ pub fn complete(findings: &mut [Finding], deployment: &Deployment) {
         let app = finding.app.as_deref().and_then(|name| apps.get(name).copied());
         let mut follow = Follow::default();
         for edit in changes(finding) {
-            touch(&mut follow, app, &nginx, edit);
+            touch(&mut follow, app, (&nginx.0, nginx.1), edit);
         }
         if let Some(line) = follow.line() {
             let end =
@@ -55,14 +56,38 @@ fn changes(finding: &Finding) -> &[Edit] {
     }
 }
 
-fn touch(follow: &mut Follow, app: Option<&App>, nginx: &[FileId], edit: &Edit) {
+/// `nginx -t` in a rule's words tests the packages' own configuration. Where nginx is started with
+/// another one, the command names it.
+fn name_tested_file(findings: &mut [Finding], nginx: &Nginx) {
+    const USUAL: &str = "nginx -t";
+    if nginx.started.options.is_empty() {
+        return;
+    }
+    let test = nginx.started.test();
+    for finding in findings {
+        for text in
+            finding.fix.as_mut().map(|fix| &mut fix.title).into_iter().chain([&mut finding.help])
+        {
+            if text.contains(USUAL) {
+                *text = text.replace(USUAL, &test);
+            }
+        }
+    }
+}
+
+fn touch(
+    follow: &mut Follow,
+    app: Option<&App>,
+    (nginx, options): (&[FileId], &[String]),
+    edit: &Edit,
+) {
     if let (Edit::Set { unit, section, key, .. }, Some(app)) = (edit, app) {
         follow.touch(app, app, Touched::Unit { unit, section, key });
         return;
     }
     let Some(at) = edit.place() else { return };
     if nginx.contains(&at.file) {
-        return follow.nginx();
+        return follow.nginx(options);
     }
     let Some(app) = app else { return };
     for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
@@ -70,7 +95,8 @@ fn touch(follow: &mut Follow, app: Option<&App>, nginx: &[FileId], edit: &Edit) 
             return in_unit(follow, app, unit, file, edit, at);
         }
     }
-    // Another unit's file: systemd reads it anew, and nothing of this application is restarted for it.
+    // The file belongs to another unit: systemd reads it again, and nothing of this application is
+    // restarted for it.
     if app.service.shared_directories.iter().any(|other| other.span.file == at.file) {
         return follow.unit();
     }
@@ -82,7 +108,7 @@ fn touch(follow: &mut Follow, app: Option<&App>, nginx: &[FileId], edit: &Edit) 
     follow.touch(app, app, Touched::Start);
 }
 
-/// Which settings of a unit another text at a place touches.
+/// Records which settings of a unit a change of text at a place affects.
 fn in_unit(follow: &mut Follow, app: &App, unit: &Unit, file: &UnitFile, edit: &Edit, at: Span) {
     follow.unit();
     let name = unit.name.to_string();
@@ -106,7 +132,7 @@ fn in_unit(follow: &mut Follow, app: &App, unit: &Unit, file: &UnitFile, edit: &
             touch(&line.section, with);
         }
         (_, Some(line)) => touch(&line.section, &line.key.value),
-        // What systemd reads otherwise: a header, a continuation.
+        // The edit changes how systemd reads the file: a header, a continuation.
         (_, None) => match mended(file, edit) {
             Some(after) => {
                 for (section, key) in changed(file, &after) {
@@ -118,8 +144,8 @@ fn in_unit(follow: &mut Follow, app: &App, unit: &Unit, file: &UnitFile, edit: &
     }
 }
 
-/// The file as it would be read, with this change alone. None where so much in it is wrong that it
-/// is not a unit.
+/// The file as systemd would read it with this change alone. `None` if so much in it is wrong that
+/// it is not a unit.
 fn mended(file: &UnitFile, edit: &Edit) -> Option<UnitFile> {
     let (at, with) = match edit {
         Edit::Replace { at, with } => (*at, with.as_str()),
@@ -131,7 +157,7 @@ fn mended(file: &UnitFile, edit: &Edit) -> Option<UnitFile> {
     if file.faults.len() > 64 {
         return None;
     }
-    // What was before a text at the end of a line goes up to its last word.
+    // Text removed from the end of a line is removed with the spaces before it.
     let before = if with.is_empty() { before.trim_ascii_end() } else { before };
     let text = [before, with.as_bytes(), after].concat();
     Some(syntax::parse(Arc::new(SourceFile::new(at.file, file.file.path.clone(), text))))

@@ -5,17 +5,17 @@ use super::{Edit, Value};
 use crate::facts::App;
 use crate::facts::gunicorn::Layer;
 
-/// A setting of gunicorn's as a person writes it, in the layer that decides it now.
+/// A setting of gunicorn as a person writes it, in the layer that decides it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hand {
     place: &'static str,
     write: String,
-    /// It goes away there.
+    /// Whether the setting is removed there.
     goes: bool,
 }
 
 impl Hand {
-    /// What a person does so that a setting has this value.
+    /// The change with which a person gives a setting this value.
     pub fn of(app: &App, name: &'static str, to: &Value) -> Self {
         let settings = &app.gunicorn.settings;
         let flags = settings.table().get(name).map_or(&[] as &[_], |setting| setting.flags);
@@ -43,12 +43,12 @@ impl Hand {
         Self { place, write, goes }
     }
 
-    /// The same place with other words, where the value is not to be shown.
+    /// The same change in other words, for a value that must not be shown.
     pub fn saying(self, write: &str) -> Self {
         Self { write: write.to_owned(), ..self }
     }
 
-    /// In one line, as a title.
+    /// The change on one line, as a title.
     pub fn title(&self) -> String {
         match self.goes {
             true => format!("remove {} from {}", self.write, self.place),
@@ -56,7 +56,7 @@ impl Hand {
         }
     }
 
-    /// In one line of a help.
+    /// The change on one line of a help.
     pub fn line(&self) -> String {
         match self.goes {
             true => format!("Remove {} from {}", self.write, self.place),
@@ -65,7 +65,7 @@ impl Hand {
     }
 }
 
-/// The lines that a person writes in place of these edits; `None` if one of them is not a line.
+/// The lines that a person writes to make these edits; `None` if one of the edits is not a line.
 pub(super) fn lines(edits: &[Edit]) -> Option<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut around = None;

@@ -1,4 +1,4 @@
-//! `rule!` and `area!`: how a rule's file and an area's list are written.
+//! `rule!` and `area!`, which declare the rule of a file and the list of rules of an area.
 
 /// Declares the rule of a file as `pub static RULE`.
 ///

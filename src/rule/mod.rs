@@ -1,4 +1,4 @@
-//! What a rule is: its documentation and its check in one static, and what it reports.
+//! The definition of a rule: its documentation and its check in one static, and its findings.
 
 mod docs;
 mod edit;
@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::facts::{App, Deployment, Passing, Why};
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize,
 )]
@@ -28,7 +28,7 @@ use crate::facts::{App, Deployment, Passing, Why};
 pub enum Severity {
     /// Worth knowing.
     Info,
-    /// Bites under load, later, or on the next change.
+    /// Does harm under load, later, or on the next change.
     Warning,
     /// Loses requests, serves old code or takes the site down.
     Error,
@@ -44,7 +44,7 @@ impl Severity {
         }
     }
 
-    /// The severity of that word.
+    /// The severity with this word.
     pub fn named(word: &str) -> Option<Self> {
         [Self::Error, Self::Warning, Self::Info].into_iter().find(|one| one.word() == word)
     }
@@ -60,13 +60,13 @@ pub enum Impact {
     BadGateway,
     /// Requests in flight are lost.
     DroppedRequests,
-    /// Old code, old packages or old settings go on serving.
+    /// Old code, old packages or old settings remain in use.
     StaleRelease,
-    /// Answers take longer.
+    /// Responses take longer.
     Slow,
     /// Somebody can read or reach what they should not.
     Exposure,
-    /// Nothing yet; it makes the next fault likelier.
+    /// Nothing yet, but the next fault becomes likelier.
     Hygiene,
 }
 
@@ -84,7 +84,7 @@ impl Impact {
         }
     }
 
-    /// Does a reload with this impact lose requests, serve old code or take the site down?
+    /// Whether a reload with this impact loses requests, serves old code or takes the site down.
     pub fn breaks_reload(self) -> bool {
         matches!(self, Self::Outage | Self::BadGateway | Self::DroppedRequests | Self::StaleRelease)
     }
@@ -98,13 +98,13 @@ pub enum Item {
     ExecReload,
     /// A second worker serves while the first is replaced.
     MultipleWorkers,
-    /// nginx's upstream stays the same over a reload and bridges a short gap.
+    /// nginx's upstream stays the same during a reload and bridges a short gap.
     UpstreamStable,
     /// What the application requires is installed.
     Dependencies,
     /// The database fits the code.
     Migrations,
-    /// The environment arrives as it was meant.
+    /// The environment arrives as intended.
     Environment,
     /// A reload follows the release link.
     ReleasePath,
@@ -112,19 +112,19 @@ pub enum Item {
     StaticAssets,
     /// The new code can be imported.
     CodeBoots,
-    /// The last reload succeeded, and the next one can.
+    /// The last reload succeeded, and the next one can succeed.
     ReloadSucceeds,
-    /// All workers are of the new generation.
+    /// All workers belong to the new generation.
     WorkersReplaced,
     /// nginx reaches gunicorn.
     #[serde(rename = "no-502")]
     No502,
-    /// The release that is meant is the one that answers.
+    /// The intended release is the one that answers.
     ReleaseServes,
-    /// The logs mention no fault since the last start. Only for rules that read them: of files alone
-    /// nobody can say so.
+    /// The logs mention no fault since the last start. Only for rules that read logs: files alone
+    /// cannot show this.
     CleanLogs,
-    /// There is a release to go back to.
+    /// There is a release to roll back to.
     RollbackPath,
 }
 
@@ -176,7 +176,7 @@ impl Item {
 pub enum Hop {
     /// The server and location that the request meets.
     Nginx,
-    /// The upstream group or address that it is passed to.
+    /// The `upstream` or the address that the request is passed to.
     Upstream,
     /// The socket between the two.
     Socket,
@@ -188,7 +188,7 @@ pub enum Hop {
     Release,
 }
 
-/// What a rule looks at.
+/// What a rule examines.
 #[derive(Debug, Clone, Copy)]
 pub enum Check {
     /// Runs once for each application.
@@ -199,26 +199,26 @@ pub enum Check {
     Host(fn(&Deployment, &mut Sink) -> Result<(), Why>),
 }
 
-/// One rule: made by [`rule!`](crate::rule!) in its own file under `rules/`.
+/// One rule, declared by [`rule!`](crate::rule!) in its own file under `rules/`.
 #[derive(Debug)]
 pub struct Rule {
     /// `U101`.
     pub code: &'static str,
     /// `exec-reload-missing`.
     pub name: &'static str,
-    /// Unless the finding or the user says otherwise.
+    /// The severity, unless the finding or the user changes it.
     pub severity: Severity,
-    /// What it does to the people who use the site.
+    /// What the fault does to the people who use the site.
     pub impact: Impact,
-    /// How its fix may be applied; `None` if there is nothing to do.
+    /// How its fix may be applied; `None` if the rule has no fix.
     pub fix: Option<Safety>,
-    /// The checklist's item that it answers for.
+    /// The item of the checklist that it decides.
     pub item: Item,
     /// The hop of the request's path that it breaks.
     pub hop: Hop,
-    /// The first version that has it.
+    /// The first version of this program that has the rule.
     pub since: &'static str,
-    /// The documentation: Markdown, each line behind one space.
+    /// The documentation in Markdown; each line starts with one space.
     pub docs: &'static str,
     /// The check itself.
     pub check: Check,
@@ -244,7 +244,7 @@ impl Rule {
         address(env!("CARGO_PKG_REPOSITORY"), env!("CARGO_PKG_HOMEPAGE"), &self.page())
     }
 
-    /// Where its page is in the repository.
+    /// The path of its page in the repository.
     pub fn page(&self) -> String {
         format!("docs/rules/{}.md", self.code)
     }

@@ -1,13 +1,13 @@
-//! What every rule's file imports: `use crate::rule::prelude::*;`. The types of a check, and
-//! helpers that authors would otherwise write again, not knowing that they exist.
+//! What every rule's file imports: `use crate::rule::prelude::*;`. These are the types of a check,
+//! and helpers that authors who do not know them would otherwise write again.
 //!
 //! - [`nearest`], [`is_slip`]: "did you mean", the name that is a typo away;
-//! - [`placeholder`]: does it contain a template's `{{ x }}`? Then the value is not known, and no
-//!   rule guesses;
+//! - [`placeholder`]: whether a text contains a template's `{{ x }}`, so that its value is not
+//!   known and no rule may guess;
 //! - [`show`]: text of files made safe to show;
 //! - [`Known::get`] with `?`: a value that is not known skips the rule with its reason;
-//! - [`App::link_named_at`], [`Gunicorn::started_at`], [`Service::defined_at`]: locations for what
-//!   has none of its own.
+//! - [`App::link_named_at`], [`Gunicorn::started_at`], [`Service::defined_at`]: locations for
+//!   findings that have none of their own.
 
 pub use super::{Draft, Edit, EvidenceKind, Finding, Fix, Hand, Safety, Severity, Sink, Value};
 pub use crate::facts::{

@@ -1,4 +1,4 @@
-//! Collects what rules report: every finding must say where it is.
+//! Collects what rules report: every finding must have a place.
 
 use super::{EvidenceKind, Finding, Rule, Severity};
 use crate::facts::{App, Known, Why};
@@ -9,25 +9,25 @@ use crate::source::Span;
 pub struct Skip {
     /// The rule's code.
     pub code: &'static str,
-    /// The application; none for the host.
+    /// The application; `None` for the host.
     pub app: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: Why,
 }
 
-/// Takes what one rule reports on one application, or on the host.
+/// Collects what one rule reports about one application, or about the host.
 #[derive(Debug)]
 pub struct Sink {
     rule: &'static Rule,
     app: Option<String>,
-    /// Where the application is defined: the place of what has no better one.
+    /// The place at which the application is defined, for findings without a better one.
     home: Option<Span>,
     findings: Vec<Finding>,
     skips: Vec<Skip>,
 }
 
 impl Sink {
-    /// For one rule and one application, or the host.
+    /// The sink for one rule and one application, or the host.
     pub fn new(rule: &'static Rule, app: Option<&App>) -> Self {
         let mut sink =
             Self { rule, app: None, home: None, findings: Vec::new(), skips: Vec::new() };
@@ -35,16 +35,16 @@ impl Sink {
         sink
     }
 
-    /// Says whom all that follows concerns: an application, or the host. For rules of the host
-    /// that find that out by themselves.
+    /// Sets the application, or the host, that all following findings concern. For rules of the
+    /// host that determine the application themselves.
     pub fn about(&mut self, app: Option<&App>) -> &mut Self {
         self.app = app.map(|app| app.name.clone());
         self.home = app.and_then(|app| app.service.defined_at());
         self
     }
 
-    /// Reports a finding: the consequence first, then the cause with its values. It is one as soon
-    /// as it says where it is.
+    /// Starts to report a finding: the consequence first, then the cause with its values. The draft
+    /// becomes a finding once its place is given.
     pub fn report(&mut self, message: impl Into<String>) -> Draft<'_> {
         let finding = Finding {
             rule: self.rule,
@@ -63,12 +63,12 @@ impl Sink {
         Draft { sink: self, finding }
     }
 
-    /// How much was found so far.
+    /// How many findings there are so far.
     pub fn found(&self) -> usize {
         self.findings.len()
     }
 
-    /// What was found, and why parts of it could not be judged.
+    /// The findings, and why parts could not be judged.
     pub fn close(self) -> (Vec<Finding>, Vec<Skip>) {
         let Self { mut findings, skips, .. } = self;
         for finding in &mut findings {
@@ -80,7 +80,7 @@ impl Sink {
         (findings, skips)
     }
 
-    /// Says that a part could not be judged. A reason is kept once.
+    /// Records that a part could not be judged. Identical reasons are kept only once.
     pub fn skip(&mut self, why: &Why) {
         let skip = Skip { code: self.rule.code, app: self.app.clone(), reason: why.clone() };
         if !self.skips.contains(&skip) {
@@ -89,9 +89,8 @@ impl Sink {
     }
 }
 
-/// What is to be reported, and does not say yet where it is. It has no other way to become a
-/// finding than by its primary place, which is what is shown first, what an editor opens, and where
-/// a comment suppresses it.
+/// A finding that does not have a place yet. It becomes a finding only when its primary place is
+/// given: the place that is shown first, that an editor opens, and where a comment suppresses it.
 #[derive(Debug)]
 #[must_use = "it becomes a finding by saying where it is: `at`, `at_first`, `observed` …"]
 pub struct Draft<'s> {
@@ -100,29 +99,29 @@ pub struct Draft<'s> {
 }
 
 impl<'s> Draft<'s> {
-    /// Makes this case milder or worse than the rule says.
+    /// Sets a severity that differs from the rule's own.
     pub fn severity(mut self, severity: Severity) -> Self {
         self.finding.severity = severity;
         self
     }
 
-    /// It is there.
+    /// Places the finding here.
     pub fn at(self, span: Span, note: impl Into<String>) -> &'s mut Finding {
         self.at_some(Some(span), note)
     }
 
-    /// It is where a value was set, if that was in a file; see [`Draft::at_some`].
+    /// Places the finding where a value was set, if that is in a file; see [`Draft::at_some`].
     pub fn at_known<T>(self, value: &Known<T>, note: impl Into<String>) -> &'s mut Finding {
         self.at_some(value.span(), note)
     }
 
-    /// It is there if there is such a place; if there is none, and none is named behind it either,
-    /// it belongs to the unit as a whole.
+    /// Places the finding here if there is such a place. If there is none, and no other place is
+    /// added either, the finding belongs to the unit as a whole.
     pub fn at_some(self, span: Option<Span>, note: impl Into<String>) -> &'s mut Finding {
         self.at_first([(span, note)])
     }
 
-    /// It is at the first of these that there is; see [`Draft::at_some`].
+    /// Places the finding at the first of these places that exists; see [`Draft::at_some`].
     pub fn at_first<N: Into<String>>(
         self,
         places: impl IntoIterator<Item = (Option<Span>, N)>,
@@ -131,7 +130,8 @@ impl<'s> Draft<'s> {
         self.at_each(found)
     }
 
-    /// It is at all of these, the first of which is the primary place; see [`Draft::at_some`].
+    /// Places the finding at all of these places, the first of which is the primary one; see
+    /// [`Draft::at_some`].
     pub fn at_each<N: Into<String>>(
         self,
         places: impl IntoIterator<Item = (Span, N)>,
@@ -145,8 +145,8 @@ impl<'s> Draft<'s> {
         finding
     }
 
-    /// It is in no file: the observation (a process, a socket, an answer) is all there is to look
-    /// at. Places that are named besides come behind it.
+    /// Places the finding in no file: the observation (a process, a socket, a response) is all
+    /// there is to look at. Places that are added are secondary.
     pub fn observed(self, kind: EvidenceKind, text: impl Into<String>) -> &'s mut Finding {
         let finding = self.enter();
         finding.evidence(kind, text);

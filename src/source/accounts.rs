@@ -1,7 +1,7 @@
 //! Users and groups: `/etc/passwd` (passwd(5)) and `/etc/group` (group(5)).
 //!
 //! Other sources of accounts (LDAP, `nss-systemd`'s dynamic users) are not read; an account that is
-//! not found here is missing only from these files.
+//! not found here may still exist elsewhere.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -35,7 +35,7 @@ pub struct Group {
     pub name: String,
     /// Its number.
     pub gid: u32,
-    /// The users that are members besides those whose primary group it is.
+    /// The members, except users whose primary group it is.
     pub members: Vec<String>,
     /// Its line.
     pub span: Span,
@@ -59,7 +59,7 @@ pub enum AccountFaultKind {
     Fields,
     /// No name.
     NoName,
-    /// A number that is none.
+    /// A field that must be a number is none.
     Number,
 }
 
@@ -83,13 +83,13 @@ pub struct Accounts {
     pub groups: Vec<Group>,
     /// Lines that could not be read.
     pub faults: Vec<AccountFault>,
-    /// Files that could not be read: what they hold is not known.
+    /// Files that could not be read, whose content is therefore not known.
     pub problems: Vec<HostError>,
     users_by_name: HashMap<String, usize>,
     users_by_number: HashMap<u32, usize>,
     groups_by_name: HashMap<String, usize>,
     groups_by_number: HashMap<u32, usize>,
-    /// The groups that name a user as a member.
+    /// For each user, the groups that list the user as a member.
     groups_by_member: HashMap<String, Vec<usize>>,
 }
 
@@ -104,7 +104,7 @@ impl Accounts {
         accounts
     }
 
-    /// Reads the two files from what was read before.
+    /// Parses the two files.
     pub fn parse(passwd: Option<&Arc<SourceFile>>, group: Option<&Arc<SourceFile>>) -> Self {
         let mut accounts = Self::default();
         accounts.take(passwd, group);
@@ -126,7 +126,7 @@ impl Accounts {
         }
     }
 
-    /// Of two lines with one name or number the first counts, as in getpwnam(3).
+    /// Of two lines with the same name or number, the first counts, as in getpwnam(3).
     fn add_user(&mut self, user: User) {
         let index = self.users.len();
         self.users_by_name.entry(user.name.clone()).or_insert(index);
@@ -170,7 +170,7 @@ impl Accounts {
         self.groups_by_number.get(&gid).and_then(|i| self.groups.get(*i))
     }
 
-    /// The numbers of a user's groups: the primary one first, then those that name it as a
+    /// The numbers of a user's groups: the primary one first, then those that list the user as a
     /// member, each once.
     pub fn groups_of(&self, user: &User) -> Vec<u32> {
         let mut numbers = vec![user.gid];
@@ -188,7 +188,7 @@ impl Accounts {
 
 type AccountLine<'f> = (Span, Result<&'f str, AccountFaultKind>);
 
-/// The lines with something on them. The C library ignores blank lines and comments.
+/// The lines with content. The C library ignores empty lines and comments.
 fn lines(file: &SourceFile) -> impl Iterator<Item = AccountLine<'_>> {
     let mut at = 0;
     file.bytes.split(|b| *b == b'\n').filter_map(move |line| {
@@ -240,7 +240,7 @@ fn name_of(field: &str) -> Result<String, AccountFaultKind> {
     Ok(name.to_owned())
 }
 
-/// A number as the C library reads it: decimal digits alone. The last one is "no user".
+/// A number as the C library reads it: decimal digits alone. The highest number means "no user".
 fn number(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten().filter(|number| *number != u32::MAX)

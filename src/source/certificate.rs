@@ -1,5 +1,5 @@
-//! Certificates as nginx loads them: PEM, the server's own first. Their contents are parsed by
-//! webpki, as in clients built on rustls.
+//! Certificates as nginx loads them: PEM, the server's own first. They are parsed by webpki, as in
+//! clients built on rustls.
 
 use std::time::Duration;
 
@@ -9,25 +9,25 @@ use rustls::pki_types::{
 };
 use webpki::{EndEntityCert, Error, KeyUsage};
 
-/// A server's certificate and those behind it in its file.
+/// A server's certificate and those after it in its file.
 #[derive(Debug, Clone)]
 pub struct Chain {
     own: CertificateDer<'static>,
-    /// Those behind it.
+    /// The certificates after it.
     others: Vec<CertificateDer<'static>>,
-    /// From when on it is valid, in seconds since 1970.
+    /// The start of its validity, in seconds since 1970.
     pub since: u64,
-    /// The last second of it.
+    /// The last second of its validity.
     pub until: u64,
-    /// Did it sign itself? Then no client trusts it but those that were told to.
+    /// Whether it is self-signed, so that only clients that were told to do so trust it.
     pub self_signed: bool,
     /// The DNS names in it.
     pub names: Vec<String>,
 }
 
-/// What only certificates of public authorities have, in DER: the policies of the CA/Browser Forum
-/// for domains, organizations, persons and extended validation (2.23.140.1), which every certificate
-/// that browsers trust must name one of, and the timestamps of Certificate Transparency.
+/// Marks, in DER, that only certificates of public authorities have: the policies of the CA/Browser
+/// Forum for domains, organizations, persons and extended validation (2.23.140.1), one of which
+/// every certificate that browsers trust must name, and the timestamps of Certificate Transparency.
 const PUBLIC: [&[u8]; 5] = [
     b"\x06\x06\x67\x81\x0c\x01\x02\x01",
     b"\x06\x06\x67\x81\x0c\x01\x02\x02",
@@ -35,30 +35,30 @@ const PUBLIC: [&[u8]; 5] = [
     b"\x06\x05\x67\x81\x0c\x01\x01",
     b"\x06\x0a\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x02",
 ];
-/// The most certificates of a file that are looked at.
+/// The most certificates of a file that are read.
 const CERTIFICATES: usize = 1000;
 
-/// What a file holds of a certificate's issuer.
+/// What a file contains of a certificate's issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Issuer {
     /// Nothing.
     NotHere,
-    /// One that signed itself: the end of a chain.
+    /// A self-signed certificate: the end of a chain.
     Root,
-    /// One that somebody else signed.
+    /// A certificate that another authority signed.
     Intermediate,
 }
 
-/// Is there none in a file: no block of PEM that is called one? nginx refuses it.
+/// Whether a file contains no PEM block of a certificate at all; nginx refuses such a file.
 pub fn is_none(bytes: &[u8]) -> bool {
     memchr::memmem::find(bytes, b"CERTIFICATE-----").is_none()
 }
 
-/// After every certificate's end: the year 9999 is over.
+/// Later than the end of every certificate: the beginning of the year 10000.
 const END: u64 = 253_402_300_800;
 
 impl Chain {
-    /// Reads a file. Returns in words what is not understood.
+    /// Reads a file. The error says in words what was not understood.
     pub fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let mut all = CertificateDer::pem_slice_iter(bytes).take(CERTIFICATES);
         let own = all.next().ok_or("it contains no certificate in PEM")?.map_err(|_| {
@@ -81,18 +81,18 @@ impl Chain {
         Ok(Self { since, until, self_signed, names, own, others })
     }
 
-    /// Does its file contain no certificate that could have issued it?
+    /// Whether its file contains no certificate that could have issued it.
     pub fn is_alone(&self) -> bool {
         !self.self_signed && issuer_among(&self.own, self.others.iter()) == Issuer::NotHere
     }
 
-    /// Did a public authority issue it? Those issue none with their roots, but with intermediates,
-    /// which no client has.
+    /// Whether a public authority issued it. Such authorities sign with intermediates rather than
+    /// with their roots, and clients do not have the intermediates.
     pub fn is_public(&self) -> bool {
         PUBLIC.iter().any(|mark| memchr::memmem::find(&self.own, mark).is_some())
     }
 
-    /// What another file, in PEM, holds of its issuer.
+    /// What another PEM file contains of its issuer.
     pub fn issuer_in(&self, bytes: &[u8]) -> Issuer {
         let all: Vec<_> = CertificateDer::pem_slice_iter(bytes)
             .take(CERTIFICATES)
@@ -101,13 +101,14 @@ impl Chain {
         issuer_among(&self.own, all.iter())
     }
 
-    /// Is it the first one of another file, in PEM?
+    /// Whether it is the first certificate of another PEM file.
     pub fn is_first_in(&self, bytes: &[u8]) -> bool {
         let first = CertificateDer::pem_slice_iter(bytes).next();
         first.and_then(Result::ok).is_some_and(|first| first == self.own)
     }
 
-    /// Which one behind it, from 2, this private key in PEM belongs to: nginx wants that one first.
+    /// The position, from 2, of the certificate after it that this private key in PEM belongs to:
+    /// nginx wants that one first.
     pub fn fits_other(&self, key: &[u8]) -> Option<usize> {
         let public = public_key(key)?;
         let fits = |other: &CertificateDer| {
@@ -117,15 +118,15 @@ impl Chain {
         self.others.iter().position(fits).map(|at| at + 2)
     }
 
-    /// Is it for this host? None where it can be no host's name.
+    /// Whether it is valid for this host. `None` if the name cannot be a host's name.
     pub fn is_for(&self, name: &str) -> Option<bool> {
         let name = ServerName::try_from(name).ok()?;
         let certificate = EndEntityCert::try_from(&self.own).ok()?;
         Some(certificate.verify_is_valid_for_subject_name(&name).is_ok())
     }
 
-    /// Does this private key, in PEM, belong to it? None if that is not known: another kind of key,
-    /// or one with a password.
+    /// Whether this private key in PEM belongs to it. `None` if that is not known, because the key
+    /// is of another kind or has a password.
     pub fn fits(&self, key: &[u8]) -> Option<bool> {
         let public = public_key(key)?;
         let certificate = EndEntityCert::try_from(&self.own).ok()?;
@@ -140,11 +141,11 @@ fn public_key(key: &[u8]) -> Option<SubjectPublicKeyInfoDer<'static>> {
     key.public_key().map(SubjectPublicKeyInfoDer::into_owned)
 }
 
-/// What a capture holds in the place of a private key, before the public one.
+/// The text that replaces a private key in a capture, followed by the public key.
 const LEFT_OUT: &str = "# deploy-doctor left a private key out; its public one: ";
-/// What is there of a key whose public part is not known.
+/// The text in place of a public key that is not known.
 const NOT_KNOWN: &str = "not known";
-/// A private key's first and last line, but for what kind of key it is.
+/// Parts of a private key's first and last line, between which is the kind of the key.
 const BEGIN: &[u8] = b"-----BEGIN ";
 const KEY: &[u8] = b"PRIVATE KEY-----";
 
@@ -156,13 +157,13 @@ fn left_out(key: &[u8]) -> Option<SubjectPublicKeyInfoDer<'static>> {
     bytes.map(SubjectPublicKeyInfoDer::from)
 }
 
-/// Is this line what is in the place of a private key?
+/// Whether this line replaces a private key in a capture.
 pub fn is_left_out(line: &[u8]) -> bool {
     line.starts_with(LEFT_OUT.as_bytes())
 }
 
-/// The ranges of private keys in a text: from the first line of PEM to behind the last, or to the
-/// end where there is none.
+/// The ranges of private keys in a text: from the first line of PEM to the end of the last, or to
+/// the end of the text if there is no last line.
 pub fn private_keys(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     let mut found: Vec<std::ops::Range<usize>> = Vec::new();
     for at in memchr::memmem::find_iter(bytes, BEGIN) {
@@ -181,8 +182,8 @@ pub fn private_keys(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     found
 }
 
-/// A file without its private keys: of each only the public one is left, which is enough to tell
-/// whether it belongs to a certificate.
+/// A file without its private keys: each is replaced by its public key, which is enough to decide
+/// whether the key belongs to a certificate.
 pub fn without_private_keys(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -190,7 +191,7 @@ pub fn without_private_keys(bytes: &[u8]) -> Vec<u8> {
         out.extend_from_slice(bytes.get(at..range.start).unwrap_or_default());
         at = range.end;
         let block = bytes.get(range).unwrap_or_default();
-        // What is not a key to the reader is none in the capture either.
+        // What the parser does not accept as a key is not replaced.
         if PrivateKeyDer::from_pem_slice(block).is_err() {
             continue;
         }
@@ -207,7 +208,7 @@ pub fn without_private_keys(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// By names only: a certificate with a different name did not issue it.
+/// Compares names only: a certificate with a different name did not issue it.
 fn issuer_among<'c>(
     own: &CertificateDer<'_>,
     all: impl Iterator<Item = &'c CertificateDer<'static>>,
@@ -226,8 +227,8 @@ fn issuer_among<'c>(
     found
 }
 
-/// What stands against a certificate at a time. Nobody is trusted, so something always does, and
-/// its own end comes before whoever signed it.
+/// The first objection to a certificate at a time. Since no issuer is trusted here, there always is
+/// one; the validity period is checked before the issuer.
 fn at(certificate: &EndEntityCert, seconds: u64) -> Option<Error> {
     let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
     let usage = KeyUsage::server_auth();

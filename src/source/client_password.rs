@@ -1,14 +1,15 @@
-//! Passwords that clients of databases and the like take in options whose names do not say so:
-//! `mysql -pSECRET`, `redis-cli -a SECRET`, `sshpass -p SECRET`, `curl -u user:SECRET`.
+//! Passwords of database clients and similar programs, in options whose names do not suggest a
+//! password: `mysql -pSECRET`, `redis-cli -a SECRET`, `sshpass -p SECRET`, `curl -u user:SECRET`.
 
 use std::ops::Range;
 
-/// How an option is given its value.
+/// How an option's value is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OptionStyle {
-    /// Only without a space: with one, the client asks for the password.
+    /// Directly after the option: after a space, it is not the option's value, and the client asks
+    /// for the password.
     Attached,
-    /// Either way.
+    /// With or without a space.
     Either,
 }
 
@@ -17,7 +18,7 @@ struct Client {
     names: &'static [&'static str],
     options: &'static [&'static str],
     given: OptionStyle,
-    /// What parts the user from the password, where both are one word.
+    /// The character between the user and the password, if both are one word.
     behind: Option<u8>,
 }
 
@@ -143,7 +144,8 @@ impl Client {
         self.names.iter().any(|own| own.as_bytes() == name)
     }
 
-    /// Where the value begins within a word that is one of the options: 0 where it follows.
+    /// The offset of the value within a word that is one of the options; 0 if the value is the next
+    /// word.
     fn option(&self, word: &[u8]) -> Option<usize> {
         self.options.iter().find_map(|option| {
             let rest = word.strip_prefix(option.as_bytes())?;
@@ -180,14 +182,14 @@ fn words(text: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
     })
 }
 
-/// Without the quotes at both ends, and the `;` behind.
+/// The range without the quotes at both ends, and without a `;` at the end.
 fn unquoted(text: &[u8], word: Range<usize>) -> Range<usize> {
     let is_mark = |byte: &u8| matches!(byte, b'"' | b'\'' | b';');
     let inner = &text[word.clone()];
     let before = inner.iter().take_while(|byte| is_mark(byte)).count();
     let behind = inner[before..].iter().rev().take_while(|byte| is_mark(byte)).count();
     match before == inner.len() {
-        // A `;` alone ends a command.
+        // A single `;` ends a command.
         true => word,
         false => word.start + before..word.end - behind,
     }

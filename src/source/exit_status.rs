@@ -1,8 +1,8 @@
 //! The meaning of a service's exit status (systemd.exec(5), "Process Exit Codes"; gunicorn's
 //! `errors.py`).
 
-/// Statuses from 200 on are systemd's own: a step before the program could be run. Number, name,
-/// and what failed.
+/// Statuses from 200 on are systemd's own, for a step before the program could run. Each entry has
+/// the number, the name, and what failed.
 const SYSTEMD: [(u8, &str, &str); 43] = [
     (200, "CHDIR", "WorkingDirectory= cannot be entered"),
     (201, "NICE", "Nice= cannot be set"),
@@ -59,12 +59,12 @@ const SYSTEMD: [(u8, &str, &str); 43] = [
 pub enum Exit {
     /// It exited with this status.
     Status(u8),
-    /// It was ended by this signal.
+    /// It was killed by this signal.
     Signal(u8),
 }
 
 impl Exit {
-    /// From `ExecMainCode` (CLD_EXITED, CLD_KILLED, CLD_DUMPED of wait(2)) and `ExecMainStatus`.
+    /// Reads `ExecMainCode` (CLD_EXITED, CLD_KILLED, CLD_DUMPED of wait(2)) and `ExecMainStatus`.
     pub fn new(code: u64, status: u64) -> Option<Self> {
         let status = u8::try_from(status).ok()?;
         match code {
@@ -74,7 +74,7 @@ impl Exit {
         }
     }
 
-    /// Did it end as it should?
+    /// Whether the process exited successfully.
     pub fn is_success(self) -> bool {
         self == Self::Status(0)
     }

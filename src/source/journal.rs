@@ -9,23 +9,23 @@ use crate::host::{Command, Program};
 /// `MESSAGE_ID` of "Reloading …" (`SD_MESSAGE_UNIT_RELOADING`, sd-messages.h).
 const RELOADING: &str = "d34d037fff1847e6ae669a370e694725";
 
-/// A line of the journal. What it says may contain anything, also secrets: it is not shown.
+/// A line of the journal. Its message may contain anything, even secrets, so it is not shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// When, in microseconds since 1970; 0 where the line does not say.
+    /// The time in microseconds since 1970; 0 if the line has none.
     pub time: u64,
     /// The run of the unit that it belongs to.
     pub invocation: Option<String>,
-    /// Who wrote it, where that was asked for.
+    /// The process that wrote it, if that was requested.
     pub pid: Option<u32>,
-    /// It is systemd's own word that a reload begins.
+    /// Whether it is systemd's own message that a reload begins.
     pub reloading: bool,
-    /// What it says.
+    /// The message.
     pub message: Secret,
 }
 
-/// What the journal holds of a unit since a time (`2026-04-21 09:15:00`, the machine's own zone),
-/// oldest first.
+/// The command for the journal of a unit since a time (`2026-04-21 09:15:00`, in the machine's own
+/// zone), oldest first.
 pub fn command(unit: &str, since: &str) -> Command {
     let fields = "MESSAGE,MESSAGE_ID,_SYSTEMD_INVOCATION_ID,INVOCATION_ID";
     let arguments = [
@@ -48,8 +48,8 @@ fn entry(line: &[u8]) -> Option<Entry> {
     let text = |name: &str| fields.get(name).and_then(Value::as_str);
     let time = text("__REALTIME_TIMESTAMP").and_then(|text| text.parse().ok()).unwrap_or(0);
     let invocation = text("_SYSTEMD_INVOCATION_ID").or_else(|| text("INVOCATION_ID"));
-    // systemd's own words carry the unit's run in INVOCATION_ID and, in its own slice, none or
-    // another in _SYSTEMD_INVOCATION_ID.
+    // systemd's own messages have the unit's invocation in INVOCATION_ID; in systemd's own slice,
+    // _SYSTEMD_INVOCATION_ID is missing or a different one.
     let invocation = text("INVOCATION_ID").or(invocation).map(ToOwned::to_owned);
     let reloading = text("MESSAGE_ID") == Some(RELOADING);
     Some(Entry {
@@ -61,7 +61,7 @@ fn entry(line: &[u8]) -> Option<Entry> {
     })
 }
 
-/// A text, or an array of bytes where it is not UTF-8 or holds control characters.
+/// Reads a text, or an array of bytes if the message is not UTF-8 or contains control characters.
 fn message(value: &Value) -> Vec<u8> {
     match value {
         Value::String(text) => text.clone().into_bytes(),
@@ -69,12 +69,12 @@ fn message(value: &Value) -> Vec<u8> {
             .iter()
             .filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok()))
             .collect(),
-        // Too long to be printed: null.
+        // A message that is too long to be printed is null.
         _ => Vec::new(),
     }
 }
 
-/// Why the journal could not be read, by what journalctl says on standard error.
+/// Why the journal could not be read, according to journalctl's standard error.
 pub fn denied(stderr: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(stderr);
     if text.contains("insufficient permissions") || text.contains("not seeing messages") {

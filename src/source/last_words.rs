@@ -1,8 +1,8 @@
 //! gunicorn's last message before it exits, if it is a known one: its sentence, and the path, name
-//! or option in it. Nothing else of the line is used, because it may contain anything, even a
-//! secret.
+//! or option in the sentence. Nothing else of the line is used, because it may contain anything,
+//! even a secret.
 
-/// gunicorn's reason, where the line gives one.
+/// gunicorn's reason for exiting, if the line contains one.
 pub fn last_words(line: &str) -> Option<String> {
     let line = line.trim_end();
     unwritable(line)

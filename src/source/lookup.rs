@@ -2,20 +2,19 @@
 
 use super::Secret;
 
-/// What a variable is set to, for whoever asks: a unit's command line, a shell, a configuration
-/// file.
+/// The value of a variable, for a unit's command line, a shell or a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup<T = Secret> {
-    /// Set to this.
+    /// The variable has this value.
     Set(T),
-    /// Not set.
+    /// The variable is not set.
     Unset,
-    /// Not known, and why.
+    /// Not known, with the reason.
     Unknown(String),
 }
 
 impl<T> Lookup<T> {
-    /// Another value made of the one that is set.
+    /// Replaces the value, if the variable is set.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Lookup<U> {
         match self {
             Self::Set(value) => Lookup::Set(change(value)),

@@ -8,35 +8,35 @@ use std::collections::BTreeSet;
 
 use super::{SourceFile, Span};
 
-/// Which tool wrote a manifest.
+/// The tool that wrote a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ManifestKind {
     /// Flask-Static-Digest.
     StaticDigest,
-    /// Django's `ManifestStaticFilesStorage`, and whitenoise's.
+    /// Django's `ManifestStaticFilesStorage`, or whitenoise's.
     Django,
-    /// webpack's manifest plugin: name to path.
+    /// webpack's manifest plugin: each name has a path.
     Webpack,
-    /// Vite: name to chunk.
+    /// Vite: each name has a chunk.
     Vite,
 }
 
-/// What a manifest says.
+/// The content of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// Who wrote it.
+    /// The tool that wrote it.
     pub kind: ManifestKind,
-    /// The files that must exist, relative to the static root, sorted. Webpack's may begin with
-    /// `/` or the public path, as the pages name them.
+    /// The files that must exist, relative to the static root, sorted. webpack's may begin with `/`
+    /// or with the public path, as pages refer to them.
     pub files: Vec<String>,
-    /// Entries that lead elsewhere (`https://…`, `//host/…`, `data:`) or were not understood.
+    /// How many entries lead elsewhere (`https://…`, `//host/…`, `data:`) or were not understood.
     pub unknown: usize,
 }
 
 /// Why a manifest could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where.
+    /// The place.
     pub span: Span,
     /// What is wrong.
     pub message: String,
@@ -75,8 +75,8 @@ pub fn read(file: &SourceFile) -> Result<Manifest, Fault> {
     Ok(Manifest { kind, files: found.files.into_iter().collect(), unknown: found.unknown })
 }
 
-/// Does a text name a file, as every value of a map of files does? Those of a web app's own
-/// `manifest.json` (its name, its colours) do not.
+/// Whether a text names a file, as every value in a map of files does. The values in the
+/// `manifest.json` of a web app (its name, its colours) do not.
 fn is_file(text: &str) -> bool {
     let path = text.split(['?', '#']).next().unwrap_or(text);
     let last = path.rsplit('/').next().unwrap_or(path);
@@ -103,7 +103,7 @@ impl ManifestFiles {
         }
     }
 
-    /// A chunk of Vite: its file, its style sheets and its assets.
+    /// Adds a chunk of Vite: its file, its style sheets and its assets.
     fn add_chunk(&mut self, chunk: &serde_json::Value) {
         self.add(chunk.get("file").and_then(|v| v.as_str()));
         for key in ["css", "assets"] {

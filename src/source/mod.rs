@@ -1,7 +1,7 @@
 //! The languages of a deployment: bytes in, syntax with spans out.
 //!
-//! Each module reads one language and knows nothing of the others, nor of what a deployment is.
-//! A [`Span`] is a byte range in one file; line and column are worked out when they are printed.
+//! Each module reads one language and depends neither on the others nor on what a deployment is. A
+//! [`Span`] is a byte range in one file; line and column are computed when they are printed.
 
 pub mod accounts;
 pub mod alembic;
@@ -48,7 +48,7 @@ pub use lookup::Lookup;
 pub use secret::Secret;
 pub use text::Text;
 
-/// A file's number in [`Sources`].
+/// The index of a file in [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u32);
 
@@ -59,7 +59,7 @@ pub struct Span {
     pub file: FileId,
     /// The first byte.
     pub start: u32,
-    /// The byte after the last.
+    /// The byte after the last one.
     pub end: u32,
 }
 
@@ -70,12 +70,13 @@ impl Span {
         Self { file, start: clamp(start), end: clamp(end) }
     }
 
-    /// The smallest span that covers both; both are in one file.
+    /// The smallest span that covers both, which must be in one file.
     pub fn to(self, other: Self) -> Self {
         Self { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 
-    /// In order and without overlaps; they are in one file, or in files with the same bytes.
+    /// The spans sorted and without overlaps; they must be in one file, or in files with the same
+    /// bytes.
     pub fn merged(mut spans: Vec<Self>) -> Vec<Self> {
         spans.sort_by_key(|span| (span.start, span.end));
         let mut merged: Vec<Self> = Vec::with_capacity(spans.len());
@@ -88,7 +89,7 @@ impl Span {
         merged
     }
 
-    /// What is left of ranges when others are taken out of them; both in order and without
+    /// What remains of ranges when others are removed from them; both lists are sorted and without
     /// overlaps.
     fn without(spans: &[Self], taken: &[Self]) -> Vec<Self> {
         let mut left = Vec::with_capacity(spans.len() + taken.len());
@@ -112,28 +113,28 @@ impl Span {
     }
 }
 
-/// A value and where it is.
+/// A value and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spanned<T> {
     /// The value.
     pub value: T,
-    /// Where it is.
+    /// The place of the value.
     pub span: Span,
 }
 
-/// A place as people count it: line and column from 1, the column in bytes.
+/// A place as people count it: line and column from 1, with the column in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// The line, from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// The column in bytes, from 1.
+    /// The column in bytes, counted from 1.
     pub column: usize,
 }
 
 /// One file that was read.
 #[derive(Debug)]
 pub struct SourceFile {
-    /// Its number.
+    /// Its index.
     pub id: FileId,
     /// Its path as the deployment sees it.
     pub path: PathBuf,
@@ -143,12 +144,12 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    /// A file of its own, for tests and for text that did not come from a [`Host`].
+    /// A single file, for tests and for text that did not come from a [`Host`].
     pub fn new(id: FileId, path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { id, path: path.into(), bytes: bytes.into(), lines: OnceLock::new() }
     }
 
-    /// The bytes of a span, cut to what the file holds.
+    /// The bytes of a span, cut to the length of the file.
     pub fn slice(&self, span: Span) -> &[u8] {
         let end = (span.end as usize).min(self.bytes.len());
         &self.bytes[(span.start as usize).min(end)..end]
@@ -159,7 +160,7 @@ impl SourceFile {
         Span::new(self.id, 0, self.bytes.len())
     }
 
-    /// The span of a line, counted from 1, without its end of line.
+    /// The span of a line, counted from 1, without its line ending.
     pub fn line_span(&self, line: usize) -> Span {
         let starts = self.line_starts();
         let start = starts.get(line - 1).map_or(self.bytes.len(), |s| *s as usize);
@@ -196,12 +197,12 @@ pub struct Sources<'h> {
     hidden: RefCell<FxHashMap<FileId, Vec<Span>>>,
     revealed: RefCell<FxHashMap<FileId, Vec<Span>>>,
     redacted: RefCell<FxHashSet<FileId>>,
-    /// The result of these three, for files in which nothing was marked since.
+    /// The combination of the three fields above, for files in which nothing was marked since.
     settled: RefCell<FxHashMap<FileId, Arc<[Span]>>>,
 }
 
 impl<'h> Sources<'h> {
-    /// Nothing read yet.
+    /// No file is read yet.
     pub fn new(host: &'h dyn Host) -> Self {
         Self {
             host: ViewHost::new(host),
@@ -214,8 +215,7 @@ impl<'h> Sources<'h> {
         }
     }
 
-    /// Where a path leads, links followed; the path itself where nothing is there or it is not
-    /// known.
+    /// The path with links resolved; the path itself if nothing exists there or that is not known.
     pub fn real_path(&self, path: &Path) -> PathBuf {
         let looked = self.host.look(path);
         match looked.metadata() {
@@ -262,7 +262,7 @@ impl<'h> Sources<'h> {
         }
     }
 
-    /// Takes in text that did not come from the host's files (a variable's value, an argument).
+    /// Adds text that did not come from the host's files (a variable's value, an argument).
     pub fn add(&self, path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Arc<SourceFile> {
         let mut files = self.files.borrow_mut();
         let id = FileId(u32::try_from(files.len()).unwrap_or(u32::MAX));
@@ -289,23 +289,24 @@ impl<'h> Sources<'h> {
         }
     }
 
-    /// Marks a range that may be shown, whatever it looks like: its text is shown elsewhere, too.
+    /// Marks a range that may be shown, whatever it looks like, because its text is shown elsewhere
+    /// too.
     pub fn reveal(&self, span: Span) {
         self.settled.borrow_mut().remove(&span.file);
         self.revealed.borrow_mut().entry(span.file).or_default().push(span);
     }
 
-    /// The ranges of a file that no output may show, in order and without overlaps: what was
-    /// hidden, and what looks like a secret.
+    /// The ranges of a file that no output may show, sorted and without overlaps: those that were
+    /// hidden, and those that look like secrets.
     pub fn hidden(&self, file: FileId) -> Arc<[Span]> {
-        // Only files of which something is shown are looked through.
+        // A file is searched only if part of it is shown.
         if self.redacted.borrow_mut().insert(file) {
             let source = self.file(file);
             for range in redact::ranges(&source.path, &source.bytes) {
                 self.hide(Span::new(file, range.start, range.end));
             }
         }
-        // It is asked for at every place that is shown.
+        // The result is needed for every place that is shown.
         if let Some(settled) = self.settled.borrow().get(&file) {
             return Arc::clone(settled);
         }
@@ -327,8 +328,8 @@ impl<'h> Sources<'h> {
         }
     }
 
-    /// A range's text as it may be shown: what is hidden is `***`, passwords in URLs too, and
-    /// control characters are spelt out.
+    /// A range's text in a form that may be shown: hidden text is `***`, passwords in URLs too, and
+    /// control characters are replaced.
     pub fn shown(&self, span: Span) -> String {
         show::Excerpt::new(&self.file(span.file), &self.hidden(span.file), span).text
     }

@@ -1,4 +1,4 @@
-//! Where a machine mounts file systems, as `/etc/fstab` (fstab(5)) and its `.mount` units say.
+//! The mount points of a machine, according to `/etc/fstab` (fstab(5)) and its `.mount` units.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -9,11 +9,11 @@ use super::unit::paths::SEARCH_PATH;
 use super::unit::{Expansion, UnitKind, UnitPaths};
 use crate::host::{FileKind, Host, Outcome, UnmountedHost, tidy};
 
-/// Kinds of file systems that are empty until something that runs fills them.
+/// Kinds of file systems that are empty until something running fills them.
 const WITHOUT_FILES: [&str; 8] =
     ["swap", "tmpfs", "ramfs", "proc", "sysfs", "devpts", "devtmpfs", "cgroup2"];
 
-/// A tree, without the file systems that are not in it.
+/// A tree without the file systems that were not copied with it.
 pub fn without<'h>(tree: Box<dyn Host + 'h>) -> Box<dyn Host + 'h> {
     let points = absent(&*tree);
     match points.is_empty() {
@@ -22,12 +22,13 @@ pub fn without<'h>(tree: Box<dyn Host + 'h>) -> Box<dyn Host + 'h> {
     }
 }
 
-/// The same for somebody else's.
+/// Like [`without`], for a borrowed tree.
 pub fn around(tree: &dyn Host) -> UnmountedHost<'_> {
     UnmountedHost::new(tree, absent(tree))
 }
 
-/// The mount points where nothing is in the tree: what is mounted there was not copied with it.
+/// The mount points that are empty in the tree, because the mounted file systems were not copied
+/// with it.
 fn absent(tree: &dyn Host) -> Vec<PathBuf> {
     let sources = Sources::new(tree);
     let mut points = of_fstab(&sources);
@@ -60,7 +61,8 @@ fn of_fstab(sources: &Sources) -> Vec<PathBuf> {
 
 fn of_units(sources: &Sources) -> Vec<PathBuf> {
     let mut points = Vec::new();
-    // Most trees have none, and all units are read for what they are later.
+    // Most trees have no mount units. For them, this skips a scan of the whole search path, which
+    // is scanned again later.
     let is_mount = |name: &OsString| name.as_bytes().ends_with(b".mount");
     let has_mounts = |directory: &&str| {
         let names = sources.host().list(Path::new(directory));
@@ -86,7 +88,8 @@ fn of_units(sources: &Sources) -> Vec<PathBuf> {
     points
 }
 
-/// A place below the root that holds files. What the kernel fills is none.
+/// A mount point below the root with a file system that contains files. Those that the kernel fills
+/// do not count.
 fn mount_point(point: &str, kind: &str) -> Option<PathBuf> {
     let path = tidy(Path::new(point));
     let own = ["/proc", "/sys", "/dev", "/run"].iter().any(|top| path.starts_with(top));
@@ -94,7 +97,7 @@ fn mount_point(point: &str, kind: &str) -> Option<PathBuf> {
     (holds && !WITHOUT_FILES.contains(&kind)).then_some(path)
 }
 
-/// Spaces are written in octal in fstab: `\040`.
+/// Decodes a word of fstab, in which white space is written in octal: `\040`.
 fn unescaped(word: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\134", "\\")]
         .iter()

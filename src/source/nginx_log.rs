@@ -1,12 +1,12 @@
 //! nginx's error log: the lines that say how an upstream failed (ngx_http_upstream.c,
-//! ngx_event_connect.c). Nothing else of a line is used, because it contains clients and requests.
+//! ngx_event_connect.c). Nothing else in a line is used, because it contains clients and requests.
 
 use std::path::PathBuf;
 
 /// How many bytes of the log's end are read.
 pub const TAIL: u64 = 256 << 10;
 
-/// How nginx failed to get an answer.
+/// How nginx failed to get a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Failure {
@@ -19,9 +19,9 @@ pub enum Failure {
     /// `connect() … failed (11: Resource temporarily unavailable)`.
     QueueFull,
     /// `recv() failed (104: Connection reset by peer)`, `writev() failed (32: Broken pipe)`, or the
-    /// connection closed early; of what the visitor waited for nothing had come yet.
+    /// connection closed early; no part of the response had arrived yet.
     Reset,
-    /// The connection closed in the middle of an answer: the visitor got a part of it.
+    /// The connection closed in the middle of a response, of which the visitor received a part.
     CutOff,
     /// `upstream sent too large http2 frame`: nginx speaks HTTP/2 and gunicorn does not.
     Http2,
@@ -29,30 +29,30 @@ pub enum Failure {
     NoneLeft,
 }
 
-/// The name of a peer, as the log has it.
+/// The name of a peer, as in the log.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Upstream {
     /// A unix socket.
     Unix(PathBuf),
-    /// A host and a port, or a group's name where no peer was left.
+    /// A host and a port, or an upstream's name if no peer was left.
     Name(String),
 }
 
-/// One failed attempt to have a request answered by a peer. nginx goes on to the next peer where
-/// there is one, so a request may fail several times, and be answered in the end.
+/// One failed attempt to get a response from a peer. nginx tries the next peer if there is one, so
+/// a request may fail several times and be answered in the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// `2026-04-21 09:15:00`, in the machine's own time zone.
     pub time: String,
-    /// nginx's process and the visitor's connection, `7#7: *3`; empty where the line has none.
+    /// nginx's process and the visitor's connection, `7#7: *3`; empty if the line has none.
     pub connection: String,
-    /// How it failed.
+    /// The kind of failure.
     pub failure: Failure,
-    /// Where nginx went.
+    /// The peer that nginx tried.
     pub upstream: Upstream,
 }
 
-/// Reads the end of a log. The first line may be cut off; it is then no entry.
+/// Reads the end of a log. If the first line is cut off, it yields no entry.
 pub fn parse(tail: &[u8]) -> Vec<Entry> {
     let lines = tail.split(|byte| *byte == b'\n');
     lines.filter_map(|line| entry(&String::from_utf8_lossy(line))).collect()
@@ -62,8 +62,8 @@ pub fn parse(tail: &[u8]) -> Vec<Entry> {
 fn entry(line: &str) -> Option<Entry> {
     let time = time(line)?;
     let failure = failure(line)?;
-    // The request, which is a stranger's, is before the upstream, and nginx escapes its quotes;
-    // behind the upstream come the host and the referrer, which are a stranger's too.
+    // The request, which is under a visitor's control, precedes the upstream, and nginx escapes its
+    // quotes; the upstream is followed by the host and the referrer, which a visitor controls too.
     let from = line.find(", upstream: \"")? + ", upstream: \"".len();
     let rest = line.get(from..)?;
     let url = rest.get(..rest.find('"')?)?;
@@ -97,7 +97,7 @@ fn time(line: &str) -> Option<String> {
 }
 
 fn failure(line: &str) -> Option<Failure> {
-    // What nginx itself says is before the first field.
+    // nginx's own message precedes the first field.
     let said = line.split(", client: ").next()?;
     if said.contains("no live upstreams while connecting to upstream") {
         return Some(Failure::NoneLeft);
@@ -118,8 +118,9 @@ fn failure(line: &str) -> Option<Failure> {
         "13" if connecting => Some(Failure::PermissionDenied),
         "111" if connecting => Some(Failure::Refused),
         "11" if connecting => Some(Failure::QueueFull),
-        // After a whole answer to an upload that the application did not read, too: the kernel
-        // resets a connection that is closed with something unread in it. The visitor has his 200.
+        // This also happens after a complete response to an upload that the application did not
+        // read: the kernel resets a connection that is closed with unread data. The visitor has
+        // received the 200.
         "104" if said.contains("while reading upstream") => None,
         "104" | "32" if said.contains("upstream") => Some(Failure::Reset),
         _ => None,

@@ -4,37 +4,39 @@ use std::path::PathBuf;
 
 use crate::host::{Command, Output, Program};
 
-/// The command. It tells the truth only to root: others may not read keys and logs.
-pub fn command() -> Command {
-    Command { needs_root: true, ..Command::new(Program::Nginx, ["-t"]) }
+/// The command, for the configuration that these options name. Only root gets a truthful answer:
+/// other users cannot read keys and logs.
+pub fn command(options: &[String]) -> Command {
+    let words = ["-t"].into_iter().chain(options.iter().map(String::as_str));
+    Command { needs_root: true, ..Command::new(Program::Nginx, words) }
 }
 
-/// What made nginx refuse.
+/// Why nginx refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What nginx says, without its place.
+    /// nginx's message, without its place.
     pub message: String,
-    /// The file and the line.
+    /// The file and the line that nginx names.
     pub place: Option<(PathBuf, usize)>,
 }
 
-/// What nginx says about its configuration.
+/// The result of nginx's check of its configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It loads.
+    /// nginx would load it.
     Passed,
-    /// It does not.
+    /// nginx refuses it.
     Refused(Option<Refusal>),
 }
 
-/// Reads the command's answer; `None` if it was ended by a signal.
+/// Reads the command's output; `None` if it was killed by a signal.
 pub fn parse(output: &Output) -> Option<Verdict> {
     if output.status? == 0 {
         return Some(Verdict::Passed);
     }
     let text = [output.stderr.as_slice(), output.stdout.as_slice()].concat();
     let text = String::from_utf8_lossy(&text);
-    // The same line may also be with its time, once the error log is open.
+    // Once the error log is open, the same line may also appear with its time.
     let line = text.lines().find_map(|line| line.split_once("[emerg] "));
     Some(Verdict::Refused(line.map(|(_, said)| refusal(said))))
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-/// Endings that a template, an example or a copy bears behind its name.
+/// Endings that a template, an example or a copy has after its name.
 const TEMPLATE: [&str; 16] = [
     "j2", "jinja", "jinja2", "tmpl", "tpl", "template", "tt", "erb", "in", "example", "sample",
     "dist", "default", "orig", "tftpl", "mustache",
@@ -11,8 +11,8 @@ const TEMPLATE: [&str; 16] = [
 
 /// The first placeholder in a text: `{{ x }}`, `{% x %}`, `__X__` or `@X@`.
 ///
-/// `${X}` is not among them: units and nginx give it a meaning of their own, so whoever reads a
-/// value in which it has none asks [`find_with_dollar`].
+/// `${X}` is not among them, because units and nginx give it a meaning of their own. For a value in
+/// which it has no such meaning, use [`find_with_dollar`].
 pub fn find(text: &str) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     (0..bytes.len()).find_map(|at| {
@@ -27,20 +27,20 @@ pub fn find(text: &str) -> Option<Range<usize>> {
     })
 }
 
-/// Does a text hold a placeholder, or the opening of one that is cut off (`{{`, `{%`, `{#`, `<%`)?
-/// Asked wherever a template's line may have been cut into words.
+/// Whether a text contains a placeholder, or the opening of one that is cut off (`{{`, `{%`, `{#`,
+/// `<%`). For text from a template's line that may have been split into words.
 pub fn holds(text: &str) -> bool {
     ["{{", "{%", "{#", "<%"].iter().any(|open| text.contains(open)) || find(text).is_some()
 }
 
-/// Does what stands for a path hold one? No path of a unit is meant to hold a `$`, and
-/// `<project_path>/src` is nobody's directory: there these are placeholders too.
+/// Whether a path contains a placeholder. No path in a unit is meant to contain a `$`, and
+/// `<project_path>/src` is no real directory, so these count as placeholders too.
 pub fn holds_in_path(text: &str) -> bool {
     let angled = text.find('<').zip(text.rfind('>')).is_some_and(|(from, to)| from < to);
     angled || holds(text) || find_with_dollar(text).is_some()
 }
 
-/// As [`find`], and `${X}` and `$X` too.
+/// Like [`find`], but `${X}` and `$X` count too.
 pub fn find_with_dollar(text: &str) -> Option<Range<usize>> {
     find(text).or_else(|| {
         let start = text.find('$')?;
@@ -56,7 +56,7 @@ pub fn find_with_dollar(text: &str) -> Option<Range<usize>> {
     })
 }
 
-/// A file's name without the endings of templates: `myapp.service` of `myapp.service.j2`.
+/// A file's name without the endings of templates: `myapp.service` for `myapp.service.j2`.
 pub fn plain_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut name: &str = &name;
@@ -69,7 +69,8 @@ pub fn plain_name(path: &Path) -> String {
     name.to_owned()
 }
 
-/// Is it by its name a template or an example, whose values are filled in elsewhere?
+/// Whether the file's name is that of a template or an example, whose values are filled in
+/// elsewhere.
 pub fn is_template_name(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy() != plain_name(path).as_str())
 }
@@ -78,8 +79,8 @@ fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// The longest placeholder in bytes. Without a bound, a text of unclosed braces would be searched
-/// to its end from each of them.
+/// The longest placeholder in bytes. Without this bound, a text of unclosed braces would be
+/// searched to its end from each of them.
 const LONGEST: usize = 1024;
 
 fn closing(rest: &[u8]) -> Option<usize> {
@@ -87,7 +88,7 @@ fn closing(rest: &[u8]) -> Option<usize> {
     rest[..rest.len().min(LONGEST)].windows(2).position(|pair| pair == end).map(|at| at + 2)
 }
 
-/// `__X__` in capitals, so that `__init__.py` is a file's name and no placeholder.
+/// Finds `__X__` in capitals, so that `__init__.py` does not count as a placeholder.
 fn underscored(rest: &[u8]) -> Option<usize> {
     let length = rest.iter().take_while(|b| is_name(**b)).count();
     let inner = rest[..length].strip_prefix(b"__")?.strip_suffix(b"__")?;

@@ -1,8 +1,8 @@
 //! Which parts of a file's text look like secrets and so must not be shown, whatever the file.
 //!
-//! The readers of environment files and units hide values that they understand; this is the safety
-//! net for what no reader understands: a malformed line, a comment, a word of a shell command, an
-//! nginx header, a string in Python. It errs on the side of hiding.
+//! The readers of environment files and units hide values that they understand; this module is the
+//! safety net for text that no reader understands: a malformed line, a comment, a word of a shell
+//! command, an nginx header, a string in Python. It errs on the side of hiding.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,7 +13,7 @@ use regex::bytes::{Match, Regex, RegexBuilder};
 use super::client_password;
 use super::secretive::is_secretive;
 
-/// What is in a name that suggests a secret, in small letters; patterns take each as it is.
+/// Parts of names that suggest a secret, in small letters, inserted literally into patterns.
 const NAMES: [&str; 19] = [
     "secret",
     "passw",
@@ -36,7 +36,7 @@ const NAMES: [&str; 19] = [
     "dsn",
 ];
 
-/// Any of them, for a pattern.
+/// An alternative of all of them, for a pattern.
 fn names() -> String {
     NAMES.join("|")
 }
@@ -56,7 +56,7 @@ impl Pattern {
     fn find_iter<'b>(&'static self, bytes: &'b [u8]) -> impl Iterator<Item = Match<'b>> {
         #[allow(clippy::expect_used)]
         let compile = || {
-            // The words are ASCII; tables of Unicode would make compiling ten times as slow.
+            // The words are ASCII; Unicode tables would make compiling ten times as slow.
             let builder = RegexBuilder::new(&(self.text)()).unicode(false).build();
             builder.expect("a constant pattern")
         };
@@ -64,7 +64,7 @@ impl Pattern {
     }
 }
 
-/// A word that sets a variable: what is before its value.
+/// The beginning of a word that sets a variable, up to its value.
 static ASSIGNMENT: Pattern =
     Pattern::new(|| r#"(?:^|[\s;&|"'(])(?:-e|--env=)?["']?[A-Za-z_][A-Za-z0-9_]*="#.into());
 /// A list of assignments in gunicorn's configuration.
@@ -87,8 +87,9 @@ static NGINX: Pattern = Pattern::new(|| {
 static NGINX_IF: Pattern =
     Pattern::new(|| format!(r"(?i)\$\w*(?:{}|key|auth)\w*[ \t]*!?[=~]\*?[ \t]*", names()));
 
-/// Has a line of the text, which is in small letters, one of the words and one of the signs? Without
-/// such a line no pattern fits that wants both, and none has to be compiled.
+/// Whether a line of the text, which is in small letters, contains both one of the words and one of
+/// the signs. Without such a line, no pattern that needs both can match, and none has to be
+/// compiled.
 fn any_line(lower: &[u8], words: &[&str], signs: &[&str]) -> bool {
     let has = |line: &[u8], text: &&str| memchr::memmem::find(line, text.as_bytes()).is_some();
     words.iter().any(|word| {
@@ -106,8 +107,8 @@ fn any_line(lower: &[u8], words: &[&str], signs: &[&str]) -> bool {
     })
 }
 
-/// The lines of a unit that assign to a name that begins so, commented out or misspelt too: the
-/// name, and where its value starts.
+/// The lines of a unit that assign to a name with this beginning, even if commented out or
+/// misspelt: the name, and the offset of its value.
 fn assignments<'b>(bytes: &'b [u8], begins: &[&str]) -> Vec<(&'b [u8], usize)> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -132,10 +133,10 @@ fn assignments<'b>(bytes: &'b [u8], begins: &[&str]) -> Vec<(&'b [u8], usize)> {
     found
 }
 
-/// Parts of every name that the patterns take for secretive.
+/// At least one of these is in every name that the patterns consider secretive.
 const SECRETIVE_WORDS: [&str; 10] = [
     "secret",
-    // Not `pass` alone: every site of nginx has a proxy_pass.
+    // Not `pass` alone, because every site of nginx has a proxy_pass.
     "passw",
     "passphrase",
     "token",
@@ -147,10 +148,10 @@ const SECRETIVE_WORDS: [&str; 10] = [
     "session",
 ];
 
-/// The ranges of a file's text that must not be shown, in no order.
+/// The ranges of a file's text that must not be shown, in no particular order.
 ///
-/// The patterns find where a value starts; where it ends is looked for by hand, since a value may
-/// be a mebibyte long.
+/// The patterns find only the start of a value; its end is searched for by hand, because a value
+/// may be a mebibyte long.
 pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let lower = bytes.to_ascii_lowercase();
@@ -193,7 +194,7 @@ pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
         }
     }
     if !python {
-        // What these take is the secret itself.
+        // The argument of these directives is the secret itself.
         for directive in [b"secure_link_secret".as_slice(), b"secure_link_md5"] {
             for at in memchr::memmem::find_iter(bytes, directive) {
                 let start = at + directive.len();
@@ -219,13 +220,13 @@ pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
 fn is_unit(path: &Path) -> bool {
     let kind = |name: &str| matches!(name.rsplit('.').next(), Some("service" | "socket"));
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-    // `myapp.service.d`, and `service.d` for all of them; not nginx's `conf.d`.
+    // `myapp.service.d`, and `service.d` for all services, but not nginx's `conf.d`.
     let drop_in = path.parent().and_then(name);
     let drop_in = drop_in.is_some_and(|directory| directory.strip_suffix(".d").is_some_and(kind));
     drop_in || path.extension().is_some() && name(path).is_some_and(|name| kind(&name))
 }
 
-/// A line of a unit that assigns nothing may be what is left of a value of several lines.
+/// A line of a unit without an assignment may be the rest of a value of several lines.
 fn stray_lines(bytes: &[u8], found: &mut Vec<Range<usize>>) {
     let mut at = 0;
     while at < bytes.len() {
@@ -238,15 +239,15 @@ fn stray_lines(bytes: &[u8], found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// The ranges of a message that must not be shown, in no order.
+/// The ranges of a message that must not be shown, in no particular order.
 pub fn ranges_of_message(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found = parameters(bytes);
     for env in after_env(bytes) {
-        // Every assignment that follows `env`.
+        // Hides the value of every assignment after `env`.
         let mut at = env;
         while let Some(value) = assigned(bytes, at) {
             let end = until(bytes, value, |byte| byte.is_ascii_whitespace());
-            // `NAME=…` is what a person is told to write.
+            // `NAME=…` is an instruction for a person.
             if !bytes[value..].starts_with("…".as_bytes()) {
                 found.push(value..end);
             }
@@ -270,7 +271,7 @@ fn parameters(bytes: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// Behind each `env`, `--env` and `-e` and the spaces that follow it.
+/// The offsets after each `env`, `--env` and `-e` and the spaces that follow.
 fn after_env(bytes: &[u8]) -> Vec<usize> {
     let mut found = Vec::new();
     let speaks = |word: &[u8]| memchr::memmem::find(bytes, word).is_some();
@@ -300,12 +301,13 @@ fn after_env(bytes: &[u8]) -> Vec<usize> {
     found
 }
 
-/// How tokens of the well-known kinds begin.
+/// How well-known kinds of tokens begin.
 const TOKENS: [&str; 6] = ["Bearer ", "AKIA", "ASIA", "ghp_", "sk_live_", "xoxb-"];
-/// What follows and is shorter is any word.
+/// After these beginnings, shorter text may be any word.
 const SHORTEST_TOKEN: usize = 8;
 
-/// The ranges of a text that are tokens by what is before them or how they begin, in no order.
+/// The ranges of tokens in a text, recognised by what precedes them or by how they begin, in no
+/// particular order.
 pub fn tokens(bytes: &[u8]) -> Vec<Range<usize>> {
     let part = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~+/=".contains(&byte);
     let mut found = Vec::new();
@@ -321,7 +323,7 @@ pub fn tokens(bytes: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// Where the value starts, if `NAME=` is here.
+/// The offset of the value, if `NAME=` is at this offset.
 fn assigned(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
     let quotes = rest.iter().take_while(|b| matches!(b, b'"' | b'\'')).count();
@@ -330,7 +332,7 @@ fn assigned(bytes: &[u8], at: usize) -> Option<usize> {
     (name > 0 && rest.get(name) == Some(&b'=')).then_some(at + quotes + name + 1)
 }
 
-/// The end of a logical line: one whose end of line no backslash escapes.
+/// The end of a logical line: the first line ending that is not escaped by a backslash.
 fn end_of_line(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     loop {
@@ -357,8 +359,8 @@ fn quoted(bytes: &[u8], found: &mut Vec<Range<usize>>) {
 fn plain(bytes: &[u8], found: &mut Vec<Range<usize>>) {
     for word in PLAIN.find_iter(bytes) {
         let start = word.end();
-        // `LoadCredential=` names the file, or the socket, that holds it.
-        // A credential's name is no longer than this.
+        // `LoadCredential=` names the file or socket that contains the credential. A credential's
+        // name is no longer than this.
         let before = word.start().saturating_sub(300)..word.start();
         let line = before.start + memchr::memrchr(b'\n', &bytes[before]).map_or(0, |end| end + 1);
         let files = [b"LoadCredential".as_slice(), b"ImportCredential"];
@@ -369,7 +371,7 @@ fn plain(bytes: &[u8], found: &mut Vec<Range<usize>>) {
             until(bytes, from, |byte| byte.is_ascii_whitespace() || b"\"'$,;)(".contains(&byte))
         };
         let mut end = word_end(start);
-        // Behind the scheme comes what is to be hidden: `Authorization: Bearer …`.
+        // The scheme is followed by the secret: `Authorization: Bearer …`.
         let scheme = |word: &[u8]| SCHEMES.iter().any(|one| word.eq_ignore_ascii_case(one));
         if scheme(&bytes[start..end]) && bytes.get(end) == Some(&b' ') {
             end = word_end(end + 1);
@@ -381,12 +383,12 @@ fn plain(bytes: &[u8], found: &mut Vec<Range<usize>>) {
 /// How an Authorization header can begin.
 const SCHEMES: [&[u8]; 5] = [b"Bearer", b"Basic", b"Digest", b"Negotiate", b"Token"];
 
-/// What takes the name of a variable or of a key as its first argument.
+/// Functions and subscripts that take the name of a variable or key as their first argument.
 const TAKES_NAME: [&[u8]; 8] =
     [b"environ", b"getenv", b"get", b"env", b"config", b"var", b"str", b"pop"];
 
-/// The strings of lines that assign to a secretive name, with an annotation or through a call too;
-/// not the names of variables that the value comes from.
+/// Hides the strings in lines that assign to a secretive name, even with an annotation or through a
+/// call, except for the names of the variables that the value comes from.
 fn assigned_to_secrets(bytes: &[u8], lower: &[u8], found: &mut Vec<Range<usize>>) {
     let mut start = 0;
     while start < bytes.len() {
@@ -413,7 +415,7 @@ fn assigned_to_secrets(bytes: &[u8], lower: &[u8], found: &mut Vec<Range<usize>>
     }
 }
 
-/// Does what is before a string say that it is a name: `environ[`, `getenv(`?
+/// Whether the text before a string shows that the string is a name: `environ[`, `getenv(`.
 fn takes_name(before: &[u8]) -> bool {
     match before.split_last() {
         Some((b'[', _)) => true,
@@ -422,8 +424,8 @@ fn takes_name(before: &[u8]) -> bool {
     }
 }
 
-/// In a line of EnvironmentFile= paths are shown, in quotes and several of them, too; an assignment
-/// that was written there by mistake, and whatever else is none, are not.
+/// Hides everything in a line of EnvironmentFile= that is not a path, such as an assignment that
+/// was written there by mistake. Paths are shown, even several or in quotes.
 fn paths(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
     let mut at = line.start;
     for word in bytes[line].split(u8::is_ascii_whitespace) {
@@ -434,7 +436,8 @@ fn paths(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Is it a path: absolute, below a directory that is named as such, or to a file of variables?
+/// Whether a word is a path: absolute, below a directory that is written as such, or with the
+/// ending of a file of variables.
 fn is_path(word: &[u8]) -> bool {
     let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
     let word = word.iter().position(|byte| !is_quote(byte)).map_or(&[][..], |from| &word[from..]);
@@ -446,14 +449,14 @@ fn is_path(word: &[u8]) -> bool {
         && !word.iter().any(|byte| *byte == b'=' || is_quote(byte))
 }
 
-/// Is it one variable and nothing else: `$http_authorization`?
+/// Whether a value is a single variable and nothing else: `$http_authorization`.
 fn is_variable(value: &[u8]) -> bool {
     let name = value.trim_ascii().strip_prefix(b"$").unwrap_or_default();
     !name.is_empty()
         && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'{' | b'}'))
 }
 
-/// In a line of assignments everything is hidden but the names.
+/// Hides everything but the names in a line of assignments.
 fn environment(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
     let mut at = line.start;
     for word in bytes[line.clone()].split(u8::is_ascii_whitespace) {
@@ -464,7 +467,7 @@ fn environment(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) 
             Some(b'=') if name > 0 => bare + name + 1,
             _ => 0,
         };
-        // A lone backslash joins two lines.
+        // A backslash on its own joins two lines.
         if word != b"\\" && shown < word.len() {
             found.push(at + shown..at + word.len());
         }
@@ -472,7 +475,7 @@ fn environment(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) 
     }
 }
 
-/// In a command the values of words that set a variable are hidden.
+/// Hides the values of words in a command that set a variable.
 fn command(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
     let text = &bytes[line.clone()];
     let passwords = client_password::ranges(text).into_iter();
@@ -496,7 +499,7 @@ fn command(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// A value in quotes ends at the quote, any other at white space. `word` is what is before it.
+/// A quoted value ends at the quote, any other at white space. `word` is the text before the value.
 fn end_of_value(text: &[u8], word: Range<usize>) -> usize {
     let start = word.end;
     let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
@@ -506,13 +509,13 @@ fn end_of_value(text: &[u8], word: Range<usize>) -> usize {
     let before = text[word.clone()].iter().copied().find(|byte| is_quote(byte));
     let shell = text[..word.start].trim_ascii_end().ends_with(b"c");
     match before {
-        // `sh -c 'A=x gunicorn'`: the quote goes around a whole command.
+        // `sh -c 'A=x gunicorn'`: the quotes surround a whole command.
         Some(quote) if !shell => until(text, start, |byte| byte == quote),
         _ => until(text, start, |byte| byte.is_ascii_whitespace()),
     }
 }
 
-/// In a list of strings everything is hidden but the names in them.
+/// Hides everything but the names in a list of strings.
 fn strings(bytes: &[u8], list: Range<usize>, found: &mut Vec<Range<usize>>) {
     let text = &bytes[list.clone()];
     let mut at = 0;
@@ -530,7 +533,7 @@ fn strings(bytes: &[u8], list: Range<usize>, found: &mut Vec<Range<usize>>) {
 mod tests {
     use super::{Path, is_unit, ranges, ranges_of_message};
 
-    /// What is left of a text where its secrets are taken out.
+    /// A text without its secrets.
     fn left(path: &str, text: &str) -> String {
         hidden(text, ranges(Path::new(path), text.as_bytes()))
     }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The value of an environment variable or a password in a URL. It can be worked with, but
-/// neither printed nor serialised: both give a placeholder.
+/// The value of an environment variable, or a password in a URL. A secret can be used, but printing
+/// or serialising it yields only a placeholder.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
@@ -13,12 +13,12 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value itself, for comparing and measuring. It must not reach any output.
+    /// The value itself, for comparing and measuring. The value must not reach any output.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// The value as text, where it is UTF-8. It must not reach any output.
+    /// The value as text, if it is UTF-8. The text must not reach any output.
     pub fn expose_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }

@@ -24,10 +24,10 @@ const SECRET: [&str; 19] = [
     "WEBHOOK",
 ];
 
-/// Does a variable's, an option's or a setting's name suggest a secret?
+/// Whether the name of a variable, an option or a setting suggests a secret.
 pub fn is_secretive(name: &[u8]) -> bool {
     let name = String::from_utf8_lossy(name).to_ascii_uppercase();
-    // Settings of systemd that name the file of a credential, and no value.
+    // Settings of systemd that name the file of a credential rather than contain its value.
     let files = ["LOADCREDENTIAL", "LOADCREDENTIALENCRYPTED", "IMPORTCREDENTIAL"];
     if matches!(name.as_str(), "PWD" | "OLDPWD") || files.contains(&name.as_str()) {
         return false;
@@ -37,7 +37,8 @@ pub fn is_secretive(name: &[u8]) -> bool {
         || name.split(['_', '-', '.']).any(|word| SECRET.contains(&word))
 }
 
-/// Parts that only a word of a tutorial or a placeholder has, in small letters without signs between.
+/// Parts that only occur in words of tutorials or placeholders, in small letters and without
+/// separators.
 pub const PLACEHOLDER_PARTS: [&str; 9] = [
     "secretkey",
     "changeme",

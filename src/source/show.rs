@@ -1,4 +1,5 @@
-//! Source text made safe to show: secrets hidden, control characters spelt out, length bounded.
+//! Source text in a form that is safe to show: secrets hidden, control characters replaced, length
+//! bounded.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -6,21 +7,22 @@ use std::path::Path;
 
 use super::{SourceFile, Span};
 
-/// What is in the place of a hidden value. Its length says nothing of the value's.
+/// The text in place of a hidden value. Its length reveals nothing about the value's length.
 pub const MASK: &str = "***";
 
-/// A range of a file as it may be shown, with a map from the file's bytes to its own.
+/// A range of a file in a form that may be shown, with a map from the file's bytes to the shown
+/// text.
 #[derive(Debug)]
 pub struct Excerpt {
     /// The text that may be shown.
     pub text: String,
     start: usize,
-    /// For each byte of the range (and the end), where it is in `text`.
+    /// For each byte of the range, and for its end, the offset in `text`.
     map: Vec<u32>,
 }
 
 impl Excerpt {
-    /// `hidden` is sorted and without overlaps, as [`super::Sources::hidden`] gives it.
+    /// `hidden` must be sorted and without overlaps, as [`super::Sources::hidden`] returns it.
     pub fn new(file: &SourceFile, hidden: &[Span], range: Span) -> Self {
         let bytes = file.slice(range);
         let start = range.start as usize;
@@ -41,14 +43,14 @@ impl Excerpt {
         excerpt
     }
 
-    /// Where a span of the file is in the text; cut to the range.
+    /// The place of a span of the file in the shown text, cut to the range.
     pub fn locate(&self, span: Span) -> Range<usize> {
         let place = |offset: u32| {
             let index = (offset as usize).saturating_sub(self.start).min(self.map.len() - 1);
             self.map[index] as usize
         };
         let start = place(span.start);
-        // An end inside a mask would cut it: it covers the mask whole.
+        // A span that ends inside a mask covers the whole mask.
         let end = place(span.end).max(start);
         if end == start && span.end > span.start {
             let rest = &self.text[start..];
@@ -79,7 +81,7 @@ impl Excerpt {
                     '\n' => self.push("\n", length),
                     '\t' => self.push(" ", length),
                     '\r' => self.push("", length),
-                    // A terminal obeys escape sequences, also those in a file that is checked.
+                    // A terminal executes escape sequences, including those in a checked file.
                     c if c.is_control() || is_direction(c) => self.push("\u{fffd}", length),
                     c => self.push(c.encode_utf8(&mut buffer), length),
                 }
@@ -92,12 +94,13 @@ impl Excerpt {
     }
 }
 
-/// Characters that turn the direction of text, and so show a line as other than it is.
+/// Characters that change the direction of text, and can make a line look different from what it
+/// is.
 fn is_direction(character: char) -> bool {
     matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The ranges to mask, relative to `bytes`: what is hidden and what is before the `@` of a URL.
+/// The ranges to mask, relative to `bytes`: hidden ranges, and what precedes the `@` of a URL.
 fn masks(bytes: &[u8], start: usize, hidden: &[Span]) -> Vec<Range<usize>> {
     let end = start + bytes.len();
     let first = hidden.partition_point(|span| span.end as usize <= start);
@@ -128,7 +131,7 @@ fn masks(bytes: &[u8], start: usize, hidden: &[Span]) -> Vec<Range<usize>> {
     merged
 }
 
-/// What a server answered, which may be a page that lists settings, made safe to show.
+/// A server's response, which may be a page that lists settings, in a form that is safe to show.
 pub fn answer(text: &str) -> String {
     let mut hidden = super::redact::ranges(std::path::Path::new(""), text.as_bytes());
     hidden.extend(super::redact::ranges_of_message(text.as_bytes()));
@@ -136,7 +139,7 @@ pub fn answer(text: &str) -> String {
     masked(text, hidden)
 }
 
-/// Text of any origin (a message with a value in it) made safe to show on one line.
+/// Text of any origin (a message with a value in it) in a form that is safe to show on one line.
 pub fn line(text: &str) -> String {
     masked(text, super::redact::ranges_of_message(text.as_bytes())).replace('\n', " ")
 }
@@ -150,7 +153,7 @@ fn masked(text: &str, mut hidden: Vec<Range<usize>>) -> String {
     let file = SourceFile::new(super::FileId(0), "", text.as_bytes());
     hidden.retain(|range| range.start < range.end);
     hidden.sort_by_key(|range| (range.start, range.end));
-    // One inside another, or two that touch, are one.
+    // Overlapping and adjacent ranges are merged.
     let mut spans: Vec<Span> = Vec::with_capacity(hidden.len());
     let mut until = 0;
     for range in hidden {
@@ -163,12 +166,12 @@ fn masked(text: &str, mut hidden: Vec<Range<usize>>) -> String {
     Excerpt::new(&file, &spans, file.span()).text
 }
 
-/// As [`line`], but line ends stay: for help of several lines.
+/// Like [`line`], but line endings are kept, for help of several lines.
 pub fn block(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A file or directory by its last name, as one would mention it: `2026-05-01`, `myapp.service`.
+/// The last component of a path, as people would mention it: `2026-05-01`, `myapp.service`.
 pub fn name(path: &Path) -> Cow<'_, str> {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
 }

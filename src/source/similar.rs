@@ -1,10 +1,10 @@
 //! Names that are a typo apart: "did you mean" for every language and every rule.
 
-/// Longer words are not compared: hostile text has to cost little, and no name is as long.
+/// Longer words are not compared, so that hostile text costs little; no real name is as long.
 const LONGEST: usize = 64;
 
-/// How many letters two words are apart, where two swapped neighbours count as one, and capitals
-/// and `-` for `_` as none. Nothing for words that are too long to be compared.
+/// How many letters two words differ by. Two swapped neighbours count as one letter; differences in
+/// case, and `-` for `_`, do not count. `None` for words that are too long to be compared.
 pub fn apart(word: &str, other: &str) -> Option<usize> {
     (word.len() <= LONGEST && other.len() <= LONGEST)
         .then(|| strsim::osa_distance(&folded(word), &folded(other)))
@@ -14,8 +14,8 @@ fn folded(word: &str) -> String {
     word.to_ascii_lowercase().replace('-', "_")
 }
 
-/// Is it one typo: another case, two letters swapped, one too few or too many? A letter in place of
-/// another may be meant.
+/// Whether it is a single typo: another case, two letters swapped, one letter missing or too many.
+/// A different letter does not count, because it may be intended.
 pub fn is_slip(word: &str, meant: &str) -> bool {
     let (word, meant) = (word.to_ascii_lowercase(), meant.to_ascii_lowercase());
     if word == meant {
@@ -30,13 +30,14 @@ pub fn is_slip(word: &str, meant: &str) -> bool {
     strsim::osa_distance(&word, &meant) == 1 && (word.len() != meant.len() || swapped())
 }
 
-/// The candidate that is most like a word: at most two letters apart, one in a short word.
+/// The candidate that is most similar to a word: at most two letters apart, or one for a short
+/// word.
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     nearest_within(word, (word.len() / 4).clamp(1, 2), candidates)
 }
 
-/// The candidate that is most like a word, at most this many letters apart; of several the first in
-/// the order of the alphabet.
+/// The candidate that is most similar to a word, at most this many letters apart; of several, the
+/// first in alphabetical order.
 pub fn nearest_within<'a>(
     word: &str,
     letters: usize,
@@ -63,7 +64,7 @@ mod tests {
             Some("access-logfile")
         );
         assert_eq!(near("Restrat", &["Restart", "RestartSec"]), Some("Restart"));
-        // Two letters make another word of a short one.
+        // Two different letters make a short word another word.
         assert_eq!(near("abc", &["xyc"]), None);
         assert_eq!(nearest_within("abc", 2, ["xyc"].into_iter()), Some("xyc"));
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::host::{Command, Program};
 
-/// The properties that are asked for.
+/// The properties that are requested.
 const PROPERTIES: [&str; 27] = [
     "Id",
     "Names",
@@ -36,7 +36,7 @@ const PROPERTIES: [&str; 27] = [
     "InvocationID",
 ];
 
-/// One command that asks for several units at once.
+/// One command that queries several units at once.
 pub fn command<'a>(units: impl IntoIterator<Item = &'a str>) -> Command {
     let head = ["show".to_owned(), format!("--property={}", PROPERTIES.join(",")), "--".into()];
     Command::new(
@@ -45,20 +45,20 @@ pub fn command<'a>(units: impl IntoIterator<Item = &'a str>) -> Command {
     )
 }
 
-/// What systemd says about one unit.
+/// The properties of one unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shown {
     properties: BTreeMap<String, String>,
 }
 
 impl Shown {
-    /// A property's text; `None` if systemd did not print it (an older version, another kind of
+    /// A property's text; `None` if systemd did not print it (an older version, or another kind of
     /// unit).
     pub fn get(&self, property: &str) -> Option<&str> {
         self.properties.get(property).map(String::as_str)
     }
 
-    /// `yes` or `no`.
+    /// A property with the value `yes` or `no`.
     pub fn boolean(&self, property: &str) -> Option<bool> {
         match self.get(property)? {
             "yes" => Some(true),
@@ -67,12 +67,13 @@ impl Shown {
         }
     }
 
-    /// A number.
+    /// A property with a number.
     pub fn number(&self, property: &str) -> Option<u64> {
         self.get(property)?.parse().ok()
     }
 
-    /// A time in the machine's own time zone, as `2026-04-21 09:15:00`; `None` if it never was.
+    /// A time in the machine's own time zone, as `2026-04-21 09:15:00`; `None` if the event has
+    /// never happened.
     ///
     /// systemd writes `Tue 2026-04-21 09:15:00 CEST`; nginx's log uses the same zone, so the two
     /// compare as texts.
@@ -90,15 +91,15 @@ impl Shown {
         (shape(date, "0000-00-00") && shape(time, "00:00:00")).then(|| format!("{date} {time}"))
     }
 
-    /// Is this the unit of that name, or one of its aliases?
+    /// Whether this is the unit with that name, or the name is one of its aliases.
     pub fn is_named(&self, name: &str) -> bool {
         self.get("Id") == Some(name)
             || self.get("Names").is_some_and(|names| names.split_whitespace().any(|n| n == name))
     }
 }
 
-/// Reads the command's output: a block of `Property=value` lines for each unit, an empty line
-/// between two.
+/// Reads the command's output: a block of `Property=value` lines for each unit, separated by empty
+/// lines.
 pub fn parse(output: &[u8]) -> Vec<Shown> {
     let text = String::from_utf8_lossy(output);
     let mut units = Vec::new();

@@ -1,16 +1,18 @@
-//! Text that was joined, unquoted or decoded, and still knows where each part of it came from.
+//! Text that was joined, unquoted or decoded, with the place in the file that each part of it came
+//! from.
 
 use std::ops::Range;
 
 use super::{FileId, Span};
 
-/// A decoded value with a map back to its file: a unit's logical line after its continuations
-/// were joined, a word of it after its quotes were taken off, a script inside such a word.
+/// A decoded value with a map back to its file: a unit's logical line after its continuations were
+/// joined, a word of it without its quotes, a script inside such a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
     file: FileId,
     value: String,
-    /// From `at` in the value on, bytes are at `from` in the file, one for one.
+    /// Each piece says: from `at` in the value on, the bytes are at `from` in the file, one for
+    /// one.
     pieces: Vec<Piece>,
     /// The file offset just after the last byte.
     end: u32,
@@ -23,20 +25,20 @@ struct Piece {
 }
 
 impl Text {
-    /// Empty text that is at `offset`.
+    /// Empty text at `offset`.
     pub fn empty(file: FileId, offset: usize) -> Self {
         Self { file, value: String::new(), pieces: Vec::new(), end: small(offset) }
     }
 
-    /// Text that is in the file just as it is.
+    /// Text that is in the file exactly as it is.
     pub fn verbatim(file: FileId, value: &str, offset: usize) -> Self {
         let mut text = Self::empty(file, offset);
         text.push_str(value, offset, offset + value.len());
         text
     }
 
-    /// Adds `value`, which is in the file from `start` to `end`. Where the lengths differ (an
-    /// escape was decoded) every byte of it is taken to be in that whole range.
+    /// Appends `value`, which is in the file from `start` to `end`. If the lengths differ (an
+    /// escape was decoded), the place of every byte is that whole range.
     pub fn push_str(&mut self, value: &str, start: usize, end: usize) {
         if value.is_empty() {
             return;
@@ -50,7 +52,7 @@ impl Text {
         self.end = small(end);
     }
 
-    /// The file it is in.
+    /// The file that contains it.
     pub fn file(&self) -> FileId {
         self.file
     }
@@ -60,13 +62,13 @@ impl Text {
         &self.value
     }
 
-    /// Where the whole of it is.
+    /// The place of the whole text.
     pub fn span(&self) -> Span {
         let start = self.pieces.first().map_or(self.end, |p| p.from);
         Span { file: self.file, start, end: self.end.max(start) }
     }
 
-    /// Where a byte range of the value is, from the first to the last of its bytes.
+    /// The place of a byte range of the value, from the first to the last of its bytes.
     pub fn span_of(&self, range: Range<usize>) -> Span {
         let start = self.offset(range.start);
         let end = if range.end >= self.value.len() {
@@ -79,7 +81,7 @@ impl Text {
         Span { file: self.file, start, end: end.max(start) }
     }
 
-    /// Where one byte of the value is in the file.
+    /// The offset in the file of one byte of the value.
     pub fn offset(&self, index: usize) -> u32 {
         let index = small(index);
         let after = self.pieces.partition_point(|p| p.at <= index);
@@ -89,7 +91,7 @@ impl Text {
         }
     }
 
-    /// A part of it, with its own map. The range must be on character boundaries.
+    /// A part of the text, with its own map. The range must be on character boundaries.
     pub fn slice(&self, range: Range<usize>) -> Self {
         let span = self.span_of(range.clone());
         let mut part = Self::empty(self.file, span.start as usize);
@@ -108,7 +110,7 @@ impl Text {
         part
     }
 
-    /// Without white space (as systemd and nginx understand it) at both ends.
+    /// The text without white space (as systemd and nginx define it) at both ends.
     pub fn trim(&self) -> Self {
         const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
         let start = self.value.len() - self.value.trim_start_matches(BLANK).len();

@@ -1,17 +1,17 @@
-//! `tmpfiles.d`: directories that systemd makes at boot (tmpfiles.d(5)).
+//! `tmpfiles.d`: directories that systemd creates at boot (tmpfiles.d(5)).
 
 use super::{SourceFile, Span};
 
-/// A line that makes a directory.
+/// A line that creates a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
     /// Its absolute path. Lines whose path contains a specifier are left out.
     pub path: String,
-    /// Its mode; 0755 where the line says `-`.
+    /// Its mode; 0755 if the line has `-`.
     pub mode: u32,
-    /// The owner's name or number; root where the line says `-`.
+    /// The owner's name or number; root if the line has `-`.
     pub user: String,
-    /// The group's name or number; root where the line says `-`.
+    /// The group's name or number; root if the line has `-`.
     pub group: String,
     /// The line.
     pub span: Span,
@@ -21,7 +21,7 @@ pub struct Directory {
 pub fn directories(file: &SourceFile) -> Vec<Directory> {
     let text = String::from_utf8_lossy(&file.bytes);
     let mut found = Vec::new();
-    // Lossy decoding may change lengths: offsets count only where the file is UTF-8.
+    // Lossy decoding may change lengths, so offsets are exact only if the file is UTF-8.
     let exact = std::str::from_utf8(&file.bytes).is_ok();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -52,8 +52,8 @@ pub fn directories(file: &SourceFile) -> Vec<Directory> {
     found
 }
 
-/// The paths that the lines of a file bring about, and whether what is below one may come with it:
-/// a link leads elsewhere, and `C` copies a whole tree. Those with a specifier or a pattern are
+/// The paths that the lines of a file create, and whether paths below each may be created with it:
+/// a link leads elsewhere, and `C` copies a whole tree. Paths with a specifier or a pattern are
 /// left out.
 pub fn made(file: &SourceFile) -> Vec<(String, bool)> {
     let text = String::from_utf8_lossy(&file.bytes);

@@ -1,18 +1,19 @@
 //! A Python traceback in a log: the exception's type, the name that is missing, and the location.
 //!
-//! Nothing else of it is used. An exception's text comes from the program and may contain anything,
-//! even a password; only the phrases that Python itself puts around a name are recognised.
+//! Nothing else in the traceback is used. An exception's text comes from the program and may
+//! contain anything, even a password; only the phrases that Python itself puts around a name are
+//! recognised.
 
 use std::path::{Path, PathBuf};
 
-/// What a traceback says.
+/// The useful content of a traceback.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct PythonError {
     /// `ModuleNotFoundError`.
     pub kind: String,
     /// The module, variable or attribute that is missing.
     pub name: Option<String>,
-    /// The innermost file and line of the application's own; of any code where there is none.
+    /// The innermost file and line of the application's own code; of any code if there is none.
     pub place: Option<(PathBuf, u32)>,
 }
 
@@ -40,7 +41,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Takes a line in; gives the error where the line ends a traceback.
+    /// Reads a line; returns the error if the line ends a traceback.
     pub fn line(&mut self, line: &str) -> Option<PythonError> {
         let line = line.trim_end();
         if line.ends_with("Traceback (most recent call last):") {
@@ -48,14 +49,14 @@ impl Reader {
             return None;
         }
         if let Some(rest) = line.trim_start().strip_prefix("File \"") {
-            // Python's own frozen modules have no file: `<frozen os>`, where `os.environ` fails.
+            // Python's own frozen modules have no file: `<frozen os>`, in which `os.environ` fails.
             if let Some(place) = place(rest).filter(|(file, _)| !is_frozen(file)) {
                 self.own = (!is_library(&place.0)).then(|| place.clone()).or(self.own.take());
                 self.place = Some(place);
             }
             return None;
         }
-        // gunicorn's own sentence where the application's name leads to nothing.
+        // gunicorn's own sentence for an application name that refers to nothing.
         if let Some(name) = line.strip_prefix("Failed to find attribute '") {
             let name = name.split('\'').next().and_then(identifier);
             return Some(PythonError { kind: "AppImportError".into(), name, place: None });
@@ -65,14 +66,14 @@ impl Reader {
         }
         let (kind, text) = line.split_once(": ").unwrap_or((line.trim_end_matches(':'), ""));
         let kind = exception(kind)?;
-        // A signal that comes while gunicorn writes a line of its log: Python complains of the
-        // line, and that is not a fault of the application, whose own traceback is before.
+        // A signal arrived while gunicorn wrote a line of its log. Python complains about that
+        // line, which is not a fault of the application, whose own traceback came before.
         if kind == "RuntimeError" && text.starts_with("reentrant call") {
             *self = Self::default();
             return None;
         }
         let name = missing_name(kind, text);
-        // A syntax error is in the file that is named last, whoever imported it.
+        // A syntax error is in the file that is named last, whichever file imported it.
         let syntax = matches!(kind, "SyntaxError" | "IndentationError" | "TabError");
         let Self { place, own, .. } = std::mem::take(self);
         let place = if syntax { place } else { own.or(place) };
@@ -80,12 +81,12 @@ impl Reader {
     }
 }
 
-/// `<frozen importlib._bootstrap>`.
+/// Whether the file is a frozen module: `<frozen importlib._bootstrap>`.
 fn is_frozen(file: &Path) -> bool {
     file.to_string_lossy().starts_with("<frozen ")
 }
 
-/// Python's own library, or an installed package?
+/// Whether the file belongs to Python's own library or to an installed package.
 fn is_library(file: &Path) -> bool {
     let file = file.to_string_lossy();
     file.contains("/site-packages/")
@@ -93,7 +94,7 @@ fn is_library(file: &Path) -> bool {
         || file.contains("/lib/python")
 }
 
-/// The name that an exception's text mentions, where Python itself wrote the text.
+/// The name in an exception's text, if Python itself wrote the text.
 pub fn missing_name(kind: &str, text: &str) -> Option<String> {
     let quoted = |start: &str| {
         let rest = text.strip_prefix(start)?.strip_prefix('\'')?;
@@ -108,7 +109,8 @@ pub fn missing_name(kind: &str, text: &str) -> Option<String> {
     }
 }
 
-/// `botocore.exceptions.NoCredentialsError`, without the modules: `NoCredentialsError`.
+/// The exception without its modules: `NoCredentialsError` for
+/// `botocore.exceptions.NoCredentialsError`.
 fn exception(word: &str) -> Option<&str> {
     identifier(word)?;
     let last = word.rsplit('.').next()?;
@@ -127,7 +129,7 @@ fn identifier(word: &str) -> Option<String> {
     fits.then(|| word.to_owned())
 }
 
-/// The name of an environment variable. A key of any other kind could be a value, and a secret.
+/// The name of an environment variable. A key of any other kind could be a value, even a secret.
 fn variable(word: &str) -> Option<String> {
     let fits = word.len() <= 64
         && word.starts_with(|first: char| first.is_ascii_uppercase())

@@ -194,6 +194,9 @@ fn a_template_is_mended_for_every_instance() {
     );
     let get = "curl -sf -H 'Host: green.example.com' http://127.0.0.1/";
     container.eventually(10, get);
+    let (_, said) = fix(&container, "app@blue");
+    let told = "This also changes app@green.service, which you did not name.";
+    assert!(said.contains(told) && said.contains("systemctl restart app@green.service"), "{said}");
     let (code, said) = fix(&container, "--apply --run-actions");
     assert_eq!(code, Some(0), "{said}");
     // Deployed anew, and the release of the start pruned.

@@ -179,3 +179,131 @@ sed -i '/^    /d; s|^ExecStart=.*|ExecStart=/usr/local/bin/uv run --no-sync --fr
     assert_eq!(ran.story["strategy"], "restart", "{}", ran.said);
     assert!(answers(&container).contains("next"));
 }
+
+/// gunicorn cannot pass on sockets that systemd gave it, so a slow import is no reason for a second master.
+#[test]
+fn sockets_of_systemd_are_not_passed_on() {
+    let change = r#"printf '[Socket]\nListenStream=/run/myapp/gunicorn.sock\nSocketUser=www-data\n[Install]\nWantedBy=sockets.target\n' >/etc/systemd/system/myapp.socket
+sed -i '/^RuntimeDirectory/d; /--bind/d; s/^After=.*/After=network.target\nRequires=myapp.socket/' /etc/systemd/system/myapp.service
+systemctl daemon-reload; systemctl enable -q --now myapp.socket"#;
+    let Some(container) = site("reload-activated", change) else { return };
+    release(&container, "slow", "sed -i '1a import time; time.sleep(2)' wsgi.py");
+    let ran = reload(&container, &format!("--release {RELEASES}/slow {PROBE} slow --settle 1"));
+    ran.ends(0, "reloaded").says("gunicorn cannot pass them on to a second master");
+    assert_eq!(ran.story["strategy"], "hup", "{}", ran.said);
+    let ran = reload(&container, &format!("{PROBE} slow --strategy usr2"));
+    ran.ends(1, "refused").says("gunicorn cannot pass them on to a second master");
+}
+
+/// Somebody else deploys while a reload is watched: what serves then is not this release.
+#[test]
+fn a_link_that_others_move_is_told() {
+    let Some(container) = site("reload-moved", "") else { return };
+    release(&container, "mine", "");
+    let others = "(until readlink /srv/myapp/current | grep -q mine; do sleep 0.1; done; sleep 2; ln -sfn releases/2026-04-14 /srv/myapp/current; systemctl reload myapp) &";
+    let command = format!(
+        "{others} deploy-doctor reload myapp --format json --max-stall 20 --settle 6 \
+         --release {RELEASES}/mine --probe http://127.0.0.1/"
+    );
+    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    ran.ends(7, "degraded").says("somebody else moved /srv/myapp/current to releases/2026-04-14");
+    ran.says("it was not seen whether mine serves");
+    assert!(link(&container).ends_with("2026-04-14"));
+}
+
+/// nginx goes down in the meantime: gunicorn is well, and is not killed for that.
+#[test]
+fn a_gunicorn_that_answers_is_not_killed_for_nginx() {
+    let Some(container) = site("reload-nginx-down", "") else { return };
+    release(&container, "good", "");
+    let others = "(until readlink /srv/myapp/current | grep -q good; do sleep 0.1; done; sleep 2; systemctl stop nginx; sleep 8; systemctl start nginx) &";
+    let command = format!(
+        "{others} deploy-doctor reload myapp --format json --max-stall 20 --settle 6 \
+         --release {RELEASES}/good --probe http://127.0.0.1/"
+    );
+    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    ran.ends(5, "rolled-back").says("what fails is in front of it (systemctl status nginx)");
+    assert!(!ran.said.contains("signal=KILL"), "{}", ran.said);
+    assert!(!ran.said.contains("systemctl restart myapp"), "{}", ran.said);
+}
+
+/// The way back from a release that hangs is a restart, which takes as long as the hanging workers may take.
+#[test]
+fn a_rollback_from_a_release_that_hangs_ends_at_its_target() {
+    let Some(container) = site("rollback-hangs", "") else { return };
+    let hangs = "printf '\\nimport time\\napp.view_functions[\"index\"] = lambda: time.sleep(100)\\n' \
+                 >>wsgi.py";
+    release(&container, "hangs", hangs);
+    container.sh_ok(&format!(
+        "ln -sfn {RELEASES}/hangs /srv/myapp/current; systemctl reload myapp; sleep 3"
+    ));
+    let command = format!(
+        "deploy-doctor rollback myapp --format json --max-stall 60 --settle 1 --timeout 4 \
+         --to {RELEASES}/2026-04-21 --probe http://127.0.0.1/"
+    );
+    let ran = Ran::of(&container.run_for(170, &["sh", "-c", &command]));
+    ran.ends(0, "reloaded");
+    assert!(link(&container).ends_with("2026-04-21"));
+    assert!(answers(&container).contains("2026-04-21"));
+}
+
+/// An upgrade by SIGUSR2 that was not finished: a rollback ends the second master.
+#[test]
+fn a_rollback_ends_a_second_master() {
+    let Some(container) = site("rollback-second", "") else { return };
+    release(
+        &container,
+        "fails",
+        "printf '\\napp.view_functions[\"index\"] = lambda: (\"x\", 500)\\n' >>wsgi.py",
+    );
+    container.sh_ok(&format!(
+        "ln -sfn {RELEASES}/fails /srv/myapp/current; kill -USR2 $(systemctl show -P MainPID myapp); sleep 3"
+    ));
+    let command = format!(
+        "deploy-doctor rollback myapp --format json --max-stall 60 --settle 1 \
+         --to {RELEASES}/2026-04-21 --probe http://127.0.0.1/"
+    );
+    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    ran.ends(0, "reloaded").says("a second master that was left over");
+    for _ in 0..10 {
+        assert!(answers(&container).contains("2026-04-21"));
+    }
+}
+
+/// Probes take a fifth of what gunicorn can answer, and no visitor waits for them.
+#[test]
+fn probes_leave_room_for_visitors() {
+    let slow =
+        "for release in /srv/myapp/releases/*; do printf '\\nimport time\\n@app.before_request\\n\
+                def slow():\\n    time.sleep(0.3)\\n' >>$release/wsgi.py; done
+                touch -d '2026-04-14 10:14' /srv/myapp/releases/2026-04-14
+                touch -d '2026-04-21 10:21' /srv/myapp/releases/2026-04-21";
+    let Some(container) = site("reload-slow-pages", slow) else { return };
+    release(&container, "good", "");
+    let visitors = "for i in $(seq 20); do curl -s -o /dev/null --max-time 9 -w '%{http_code} %{time_total}\\n' \
+                    http://127.0.0.1/; sleep 0.3; done >/tmp/visitors &";
+    let command = format!(
+        "{visitors} deploy-doctor reload myapp --format json --max-stall 20 --settle 2 \
+         --release {RELEASES}/good {PROBE} good; wait"
+    );
+    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    ran.ends(0, "reloaded").says("so that visitors do not wait for it");
+    let seen = container.sh_ok("cat /tmp/visitors");
+    for line in seen.lines() {
+        let (status, seconds) = line.split_once(' ').unwrap();
+        assert_eq!(status, "200", "{seen}");
+        assert!(seconds.parse::<f64>().unwrap() < 4.0, "{seen}");
+    }
+}
+
+/// A master that does not act on the reload: nothing of the new release was started.
+#[test]
+fn a_master_that_does_nothing_is_told() {
+    let Some(container) = site("reload-nothing", "") else { return };
+    release(&container, "good", "");
+    container.sh_ok("kill -STOP $(systemctl show -P MainPID myapp)");
+    let ran = reload(&container, &format!("--release {RELEASES}/good --probe http://127.0.0.1/"));
+    ran.ends(5, "rolled-back").says("no worker was started after the reload");
+    assert!(link(&container).ends_with("2026-04-21"));
+    container.sh_ok("kill -CONT $(systemctl show -P MainPID myapp)");
+}

@@ -468,3 +468,15 @@ fn a_server_whose_requests_another_takes_is_no_outage() {
     let far = two_servers("server 10.0.0.2:8000;", "", down).check();
     far.only("S601").is(Severity::Error).says("on other hosts, which are not checked here");
 }
+
+#[test]
+fn fewer_workers_by_another_command_line_need_a_restart() {
+    let one = "800 parent=1 unit=myapp.service user=33 start=100 cwd=/srv/myapp/releases/2026-04-21 \
+               sockets=40001 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --workers 1 \
+               --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app\n- 812\n- 813";
+    let seen = world(one).check();
+    assert!(seen.of("P502").is_empty(), "{seen:#?}");
+    seen.only("U122").helps("systemctl restart myapp");
+    seen.skipped("P502");
+    world("- 812\n- 813").check().only("P502");
+}

@@ -858,3 +858,21 @@ fn a_directory_of_two_units_is_mended_in_the_other_one() {
     assert!(finding.help.ends_with("\nthen: systemctl daemon-reload"), "{}", finding.help);
     Case::healthy().file(other, text("RuntimeDirectoryPreserve=yes\n")).check().passes("U139");
 }
+
+#[test]
+fn a_unit_of_systemd_run_is_not_meant_to_be_enabled() {
+    let unit = Case::healthy().text("/etc/systemd/system/myapp.service");
+    let nginx = "/etc/systemd/system/multi-user.target.wants/nginx.service";
+    let without = || {
+        Case::healthy()
+            .remove("/etc/systemd/system/multi-user.target.wants/myapp.service")
+            .link(nginx, "/lib/systemd/system/nginx.service")
+    };
+    without().check().only("U120");
+    let transient = without()
+        .remove("/etc/systemd/system/myapp.service")
+        .file("/run/systemd/transient/myapp.service", unit);
+    let seen = transient.check();
+    assert!(seen.of("U120").is_empty(), "{seen:#?}");
+    assert_eq!(seen.apps.len(), 1, "{seen:#?}");
+}

@@ -388,3 +388,36 @@ fn a_unit_that_is_not_there_is_named_and_not_called_healthy() {
     assert!(named("myap").ends_with("did you mean myapp.service?\n"), "{}", named("myap"));
     assert!(!named("shop-and-more").contains("did you mean"));
 }
+
+/// The healthy unit as a template with two instances.
+fn two_instances() -> Copied {
+    let tree = wrong();
+    let systemd = tree.at("/etc/systemd/system");
+    fs::rename(systemd.join("myapp.service"), systemd.join("app@.service")).unwrap();
+    fs::remove_file(systemd.join("multi-user.target.wants/myapp.service")).unwrap();
+    for name in ["app@1.service", "app@2.service"] {
+        let link = systemd.join("multi-user.target.wants").join(name);
+        symlink("/etc/systemd/system/app@.service", link).unwrap();
+    }
+    tree.edit("/etc/systemd/system/app@.service", "--workers 3", "--workers 1");
+    tree
+}
+
+#[test]
+fn whoever_else_a_change_reaches_is_named() {
+    let tree = two_instances();
+    let root = tree.root();
+    let one = ["fix", "app@1", "--root", root.to_str().unwrap(), "--select", "G201"];
+    let both = ["fix", "--root", root.to_str().unwrap(), "--select", "G201"];
+    let told = "This also changes app@2.service, which you did not name. To make it take effect there:\n  \
+                systemctl restart app@2.service";
+    let ran = run(&one);
+    assert!(ran.stdout.contains(told), "{}", ran.all());
+    let ran = run(&both);
+    assert!(ran.stdout.contains("systemctl restart app@2.service"), "{}", ran.all());
+    assert!(!ran.stdout.contains("also changes"), "{}", ran.all());
+    let ran = run(&[&one[..], &["--apply"]].concat());
+    assert!(ran.stdout.contains(told), "{}", ran.all());
+    let ran = run(&["fix", "app@1", "--root", root.to_str().unwrap(), "--undo"]);
+    assert!(ran.stdout.contains(told), "{}", ran.all());
+}

@@ -5,7 +5,7 @@ use crate::fix::actions::{self, Action};
 use crate::host::Host;
 use crate::source::show::line as show_line;
 
-/// Runs the steps in order, up to the first that fails. Did all succeed?
+/// Runs the commands in order, up to the first that fails. Returns whether all succeeded.
 pub(super) fn act(host: &dyn Host, actions: &[Action]) -> Result<bool, CommandError> {
     for action in actions {
         let command = show_line(&action.command.to_string());

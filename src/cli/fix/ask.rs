@@ -8,7 +8,7 @@ use super::show;
 use crate::fix::Proposal;
 use crate::source::show::line;
 
-/// What was said so far.
+/// The user's answer so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mood {
     Ask,
@@ -16,14 +16,14 @@ enum Mood {
     LeaveAll,
 }
 
-/// Asks for one fix after the other.
+/// Asks about one fix after another.
 pub(super) struct Questions {
     mood: Cell<Mood>,
     color: bool,
 }
 
 impl Questions {
-    /// Only a person at a terminal can be asked.
+    /// Fails unless there is a person at a terminal to ask.
     pub fn new(color: bool) -> Result<Self, CommandError> {
         if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
             return Err(CommandError::usage(
@@ -33,7 +33,7 @@ impl Questions {
         Ok(Self { mood: Cell::new(Mood::Ask), color })
     }
 
-    /// Is this fix taken?
+    /// Whether to make this fix.
     pub fn accept(&self, fix: &Proposal) -> bool {
         match self.mood.get() {
             Mood::TakeAll => return true,
@@ -59,7 +59,7 @@ impl Questions {
     }
 }
 
-/// A yes before anything is written.
+/// Asks for a yes before anything is written.
 pub(super) fn confirm(question: &str) -> bool {
     matches!(ask(question).as_deref(), Some("y" | "yes"))
 }

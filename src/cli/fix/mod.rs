@@ -1,4 +1,4 @@
-//! `deploy-doctor fix`: shows the fixes as a diff, writes them, takes them back.
+//! `deploy-doctor fix`: shows the fixes as a diff, writes them, undoes them.
 
 mod act;
 mod ask;
@@ -11,12 +11,14 @@ use super::{CommandError, Exit, colored, print, read, settings};
 use crate::config::Config;
 use crate::engine::{Selection, Settings};
 use crate::facts::{self, Deployment, Scope};
+use crate::fix::actions::Reached;
 use crate::fix::plan::Read;
 use crate::fix::{self, Options, Placement, Plan, Proposal};
 use crate::host::Host;
 use crate::report::shell_words;
 use crate::rule::Severity;
 use crate::source::Sources;
+use crate::source::unit::UnitName;
 
 /// The result of a run.
 pub(super) struct Done {
@@ -24,11 +26,11 @@ pub(super) struct Done {
     pub exit: Exit,
     /// The plan.
     pub plan: Plan,
-    /// Was it written, and did a step that must follow fail?
+    /// Whether the plan was written but a command that must follow failed.
     pub stopped: bool,
 }
 
-/// Plans, shows, and where that was asked for writes.
+/// Plans, shows and, if requested, writes the fixes.
 pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
     if arguments.history {
         return store::history(arguments);
@@ -39,17 +41,18 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
     Ok(done(arguments)?.exit)
 }
 
-/// Plans, shows and writes.
+/// Plans, shows and writes the fixes.
 pub(super) fn done(arguments: &FixArguments) -> Result<Done, CommandError> {
     if arguments.run_actions && !(arguments.apply || arguments.interactive) {
         return Err(CommandError::usage("--run-actions needs --apply, --interactive or --undo"));
     }
-    // Wrong usage is said before anything is opened for writing.
+    // Wrong usage is reported before anything is opened for writing.
     selection(arguments)?;
     one_at_a_time(arguments)?;
     let place = &arguments.place;
     let config = settings::load(place, arguments.config.as_deref())?;
-    // All rules run: what a fix brings to light counts, whatever is to be fixed.
+    // All rules run: a finding that a fix uncovers counts, whatever findings were selected to be
+    // fixed.
     let mut settings = settings::engine(config.as_ref(), &[], &[], &[])?;
     settings.today = settings::day(place);
     let read = |sources: &Sources, live: bool| deployment(place, config.as_ref(), sources, live);
@@ -68,7 +71,7 @@ pub(super) fn done(arguments: &FixArguments) -> Result<Done, CommandError> {
     Ok(Done { exit: exit(arguments, &plan, incomplete, false), plan, stopped: false })
 }
 
-/// A repository may contain several deployments, or none.
+/// Refuses a repository with several deployments, or with none.
 fn one_at_a_time(arguments: &FixArguments) -> Result<(), CommandError> {
     let Some(found) = &arguments.place.found else { return Ok(()) };
     if let Some(problem) = found.survey.problems.iter().find(|problem| !problem.note) {
@@ -97,7 +100,7 @@ fn one_at_a_time(arguments: &FixArguments) -> Result<(), CommandError> {
     )))
 }
 
-/// The options that say what is to be fixed, and how.
+/// The options that select what is to be fixed, and how.
 fn options(arguments: &FixArguments) -> Vec<String> {
     let mut words = Vec::new();
     for (option, rules) in [("--select", &arguments.select), ("--ignore", &arguments.ignore)] {
@@ -122,7 +125,7 @@ fn options(arguments: &FixArguments) -> Vec<String> {
     words
 }
 
-/// What a fix reads: with `live`, also what is running.
+/// Reads the deployment for a fix; with `live`, what is running too.
 pub(super) fn deployment(
     place: &WhereArguments,
     config: Option<&Config>,
@@ -165,10 +168,27 @@ fn plan(
         accept,
         settings: settings.clone(),
     };
-    fix::plan(host, read, &options).map_err(CommandError::incomplete)
+    let mut plan = fix::plan(host, read, &options).map_err(CommandError::incomplete)?;
+    plan.others = others(&arguments.place, host, &plan.changes);
+    Ok(plan)
 }
 
-/// Says what could not be read; is there anything?
+/// The services that were not named and that the changes reach; none where all of a host, or files
+/// alone, were asked for.
+fn others(place: &WhereArguments, host: &dyn Host, changes: &[fix::Change]) -> Vec<Reached> {
+    let mut request = read::request(place);
+    let named = std::mem::take(&mut request.apps);
+    if named.is_empty() || matches!(request.scope, Scope::Files(_)) {
+        return Vec::new();
+    }
+    let is_named = |app: &facts::App| {
+        let mut names = named.iter().filter_map(|name| UnitName::parse(name));
+        names.any(|name| name.to_string() == app.name)
+    };
+    fix::others::reached(host, &|sources| facts::read(sources, &request), changes, &is_named)
+}
+
+/// Reports what could not be read. Returns whether there is anything.
 fn problems(plan: &Plan) -> bool {
     let mut any = false;
     for problem in plan.problems.iter().filter(|problem| !problem.note) {
@@ -183,7 +203,7 @@ fn exit(arguments: &FixArguments, plan: &Plan, incomplete: bool, done: bool) -> 
     if incomplete && !arguments.allow_incomplete {
         return Exit::Incomplete;
     }
-    // What the live host showed is not known any more once something was written.
+    // After writing, what the live host showed before is no longer valid.
     let counts = |left: &fix::Left| {
         left.proposal.severity >= Severity::Warning && !(done && left.proposal.live)
     };

@@ -1,15 +1,15 @@
-//! Shows the plan: the fixes, the diff, the steps that must follow, and what is not fixed.
+//! Shows the plan: the fixes, the diff, the commands that must follow, and what is not fixed.
 
 use std::fmt::Write;
 
 use owo_colors::OwoColorize;
 
 use crate::facts::Problem;
-use crate::fix::actions::Action;
+use crate::fix::actions::{Action, Reached};
 use crate::fix::{self, Left, Plan, Proposal, Reason};
 use crate::source::show;
 
-/// A plan: fixes, diff, what must follow, what stays.
+/// The plan as text: fixes, diff, commands that must follow, findings that remain.
 pub(super) fn plan(plan: &Plan, color: bool) -> String {
     let mut out = String::new();
     for fix in &plan.fixes {
@@ -21,15 +21,34 @@ pub(super) fn plan(plan: &Plan, color: bool) -> String {
         if !plan.actions.is_empty() {
             let _ = writeln!(out, "\n{}\n{}", FOLLOWS, steps(&plan.actions));
         }
+        out.push_str(&others(&plan.others));
     }
     left(plan, color, &mut out);
     out
 }
 
-/// The head of the steps after the files were written.
+/// The heading of the commands that run after the files were written.
 pub(super) const FOLLOWS: &str = "To make it take effect:";
 
-/// Commands, one a line, each with its reason.
+/// The services that were not named, and what is left to a person for them.
+pub(super) fn others(others: &[Reached]) -> String {
+    if others.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = others.iter().map(|other| show::line(&other.name)).collect();
+    let mut out = format!("\nThis also changes {}, which you did not name", names.join(", "));
+    let actions: Vec<Action> =
+        others.iter().flat_map(|other| other.actions.iter().cloned()).collect();
+    match actions.is_empty() {
+        true => out.push_str(".\n"),
+        false => {
+            let _ = write!(out, ". To make it take effect there:\n{}\n", steps(&actions));
+        }
+    }
+    out
+}
+
+/// Commands, one per line, each with its reason.
 pub(super) fn steps(actions: &[Action]) -> String {
     let lines: Vec<String> =
         actions.iter().map(|action| show::line(&action.command.to_string())).collect();
@@ -38,7 +57,7 @@ pub(super) fn steps(actions: &[Action]) -> String {
     lines.iter().zip(actions).map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A fix in one line: rule, application, title.
+/// A fix on one line: rule, application, title.
 pub(super) fn head(fix: &Proposal, color: bool) -> String {
     let code = match color {
         true => fix.rule.code.green().bold().to_string(),
@@ -109,7 +128,7 @@ fn why(left: &Left) -> String {
     }
 }
 
-/// The last line where nothing was written.
+/// The last line if nothing was written.
 pub(super) fn not_written(plan: &Plan) -> String {
     if plan.changes.is_empty() {
         let looked_at = plan.problems.iter().all(|problem| problem.note);
@@ -127,7 +146,7 @@ pub(super) fn not_written(plan: &Plan) -> String {
     )
 }
 
-/// The last line where a capture was read, which cannot be written to.
+/// The last line for a capture, to which nothing can be written.
 pub(super) fn of_capture(plan: &Plan, host: &str) -> String {
     match plan.changes.is_empty() {
         true => not_written(plan),
@@ -145,7 +164,7 @@ pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// Something that could not be read, in one line.
+/// Something that could not be read, on one line.
 pub(super) fn problem(problem: &Problem) -> String {
     // A problem that concerns no file is listed without one.
     if problem.path.as_os_str().is_empty() {

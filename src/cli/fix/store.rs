@@ -1,4 +1,4 @@
-//! The transactions: where they are kept, their history, undoing the last one.
+//! The transactions: where they are stored, their history, undoing the last one.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use crate::host::disk::TreeDisk;
 use crate::host::{Host, tidy};
 use crate::source::{Sources, show as source_show};
 
-/// The door for writing that the options name.
+/// Write access to the files that the options select.
 pub(super) fn disk(place: &WhereArguments) -> Result<TreeDisk, CommandError> {
     let disk = match &place.root {
         Some(root) => TreeDisk::open(root),
@@ -24,9 +24,9 @@ pub(super) fn disk(place: &WhereArguments) -> Result<TreeDisk, CommandError> {
     disk.map_err(|error| CommandError::incomplete(error.to_string()))
 }
 
-/// Where the transactions are kept: below /var/lib of the host or the tree; an ordinary user's, and
-/// a repository's where `XDG_STATE_HOME` is set, in the user's own state directory (XDG Base
-/// Directory).
+/// The directory of the transactions: below /var/lib of the host or the tree. For an ordinary user,
+/// and for a repository if `XDG_STATE_HOME` is set, it is in the user's own state directory (XDG
+/// Base Directory).
 pub(super) fn directory(place: &WhereArguments) -> Result<PathBuf, CommandError> {
     let system = PathBuf::from("/var/lib/deploy-doctor");
     let absolute =
@@ -71,14 +71,14 @@ fn failed(error: &StoreError) -> CommandError {
     CommandError::incomplete(error.to_string())
 }
 
-/// Did a crash leave something that the next writing run repairs?
+/// Whether a crash left something that the next writing run repairs.
 fn interrupted(arguments: &FixArguments) -> bool {
     let place = &arguments.place;
     let (Ok(disk), Ok(directory)) = (disk(place), directory(place)) else { return false };
     history::is_interrupted(&disk, &directory).unwrap_or(false)
 }
 
-/// A note on a change that was interrupted, where there is one.
+/// A note about an interrupted change, if there is one.
 pub(super) fn pending(arguments: &FixArguments) -> String {
     match interrupted(arguments) {
         true => {
@@ -129,9 +129,9 @@ pub(super) fn undo(arguments: &FixArguments) -> Result<Exit, CommandError> {
         return Ok(Exit::Findings);
     };
     stands_in(&arguments.place, &last.paths)?;
-    // What must follow is recognised by the files that belong to the deployment now, also by those
-    // that the undo removes. What this host does not show, such as a backup next to a file that was
-    // named, belongs to nobody.
+    // The commands that must follow are determined by the files that belong to the deployment now,
+    // including those that the undo removes. A file that this host does not show, such as a backup
+    // next to a file named on the command line, belongs to no application.
     let read_all = |host: &dyn Host| -> Vec<Content> {
         let read = |path| Content::read(host, path).unwrap_or(Content::Absent);
         last.paths.iter().map(|path| read(path)).collect()
@@ -155,18 +155,22 @@ pub(super) fn undo(arguments: &FixArguments) -> Result<Exit, CommandError> {
     }
     print(&out)?;
     let actions = following_undo(arguments, &changes, &*host);
+    let others = super::others(&arguments.place, &*host, &changes);
     let clean = undone.left.is_empty();
     if !arguments.run_actions {
         if !actions.is_empty() {
             print(&format!("\n{}\n{}\n", show::FOLLOWS, show::steps(&actions)))?;
         }
+        print(&show::others(&others))?;
         return Ok(if clean { Exit::Success } else { Exit::Findings });
     }
     let done = act(&*host, &actions)?;
+    print(&show::others(&others))?;
     Ok(if done && clean { Exit::Success } else { Exit::Findings })
 }
 
-/// The history is the machine's. Who names a repository takes back nothing of another one.
+/// The history covers the whole machine, so with a repository named, changes to files outside of it
+/// are not undone.
 fn stands_in(place: &WhereArguments, paths: &[PathBuf]) -> Result<(), CommandError> {
     let found = place.found.iter().flat_map(|found| found.directories.clone());
     let named: Vec<PathBuf> = found.chain(place.repository.clone()).collect();
@@ -186,8 +190,8 @@ fn stands_in(place: &WhereArguments, paths: &[PathBuf]) -> Result<(), CommandErr
     }
 }
 
-/// What must follow an undo: the same as if the change were made again, because undoing needs every
-/// step that making it needs.
+/// The commands that must follow an undo: the same as if the change were made again, because
+/// undoing a change needs every command that making it needs.
 fn following_undo(
     arguments: &FixArguments,
     changes: &[Change],

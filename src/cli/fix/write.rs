@@ -1,4 +1,4 @@
-//! `--apply` and `--interactive`: writes a plan, checks the result, runs the steps that must
+//! `--apply` and `--interactive`: writes a plan, checks the result, and runs the commands that must
 //! follow.
 
 use std::collections::BTreeSet;
@@ -20,11 +20,11 @@ use crate::host::{Command, Host, OverlayHost, Program};
 use crate::rule::{Finding, Severity};
 use crate::source::show::line as show_line;
 
-/// How often the host is looked at after a restart, until nothing is found.
+/// How often, and at what interval, the host is checked after a restart until nothing is found.
 const LOOKS: u32 = 8;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
-/// Plans, writes all or nothing, checks again; takes everything back where it got worse.
+/// Plans, writes all changes or none, and checks again; undoes everything if the result is worse.
 pub(super) fn run(
     arguments: &FixArguments,
     settings: &Settings,
@@ -34,7 +34,7 @@ pub(super) fn run(
     let questions = arguments.interactive.then(|| Questions::new(color)).transpose()?;
     let disk = store::disk(&arguments.place)?;
     let store = store::open(&disk, arguments)?;
-    // Only now is anything read that is to be changed.
+    // Files that are to be changed are read only from here on.
     let host = read::open(&arguments.place)?;
     let accept = |fix: &Proposal| questions.as_ref().is_none_or(|asked| asked.accept(fix));
     let plan = super::plan(arguments, settings, &*host, read, Some(&accept))?;
@@ -55,7 +55,7 @@ pub(super) fn run(
     let before = Opinions::ask(&*host, &plan.concerned);
     let running = if arguments.run_actions { running(&*host, &plan) } else { Vec::new() };
     let id = store.apply(&plan.changes, &description(&plan)).map_err(|error| refused(&error))?;
-    // A new door: nothing of what it remembers is from before.
+    // A new host, so that nothing is cached from before.
     let host = read::open(&arguments.place)?;
     let after = Opinions::ask(&*host, &plan.concerned);
     let mut worse = plan::worse(&OverlayHost::new(&*host), read, &plan);
@@ -73,6 +73,7 @@ pub(super) fn run(
             return Ok(Done { exit, plan, stopped: true });
         }
         let stays = look_again(arguments, settings, read)?;
+        print(&show::others(&plan.others))?;
         let done = if stays { Exit::Findings } else { Exit::Success };
         let incomplete = incomplete && !arguments.allow_incomplete;
         return Ok(ended(if incomplete { Exit::Incomplete } else { done }, plan));
@@ -95,8 +96,8 @@ fn ended(exit: Exit, plan: Plan) -> Done {
     Done { exit, plan, stopped: false }
 }
 
-/// Checks the live host after what followed. New workers need a moment, and a second look costs
-/// little. Does anything stay that matters?
+/// Checks the live host after the commands. New workers need a moment, and another check costs
+/// little. Returns whether a finding of at least a warning remains.
 fn look_again(
     arguments: &FixArguments,
     settings: &Settings,
@@ -178,7 +179,7 @@ fn roll_back(store: &Store, id: TransactionId, worse: &[String]) -> Result<Exit,
     Ok(Exit::RolledBack)
 }
 
-/// The services that run now: they are to run afterwards, too.
+/// The services that run now and must run afterwards too.
 fn running(host: &dyn Host, plan: &Plan) -> Vec<String> {
     let apps: BTreeSet<&String> = plan.fixes.iter().filter_map(|fix| fix.app.as_ref()).collect();
     let nginx = "nginx.service".to_owned();
@@ -191,8 +192,8 @@ fn is_active(host: &dyn Host, service: &str) -> bool {
     host.run(&command).is_ok_and(|output| output.status == Some(0))
 }
 
-/// What ran before and does not now gets its old files back. What did not run before keeps the
-/// changes: taking them back would not make it run.
+/// Restores the old files of a service that ran before and does not run now. A service that did not
+/// run before keeps the changes: undoing them would not make it run.
 fn after_failed_action(
     store: &Store,
     id: TransactionId,

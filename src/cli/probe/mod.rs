@@ -1,4 +1,4 @@
-//! `deploy-doctor probe URL…`: the prober alone.
+//! `deploy-doctor probe URL…`: the prober on its own.
 
 mod text;
 
@@ -12,12 +12,12 @@ use crate::probe::settings::{Asking, StartError, trust};
 use crate::probe::{Connections, Expect, Method, Prober, Report, Settings, Target};
 use crate::source::Secret;
 
-/// How often it is looked whether somebody wants an end.
+/// How often to check whether the user wants to stop.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long probes that are on their way are waited for then.
+/// How long probes in flight are waited for after that.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Asks, waits, reports.
+/// Sends the probes, waits, and reports.
 pub(super) fn run(arguments: ProbeArguments) -> Result<Exit, CommandError> {
     let format = arguments.format;
     let prober = Prober::start(settings(arguments)?).map_err(|error| match error {
@@ -38,7 +38,7 @@ pub(super) fn run(arguments: ProbeArguments) -> Result<Exit, CommandError> {
     })
 }
 
-/// Waits for the end of the run, or until somebody wants it to end: what was seen is reported too.
+/// Waits until the run ends or the user stops it; in both cases, the results are reported.
 fn wait(prober: Prober) -> Result<Report, CommandError> {
     let interrupts = Interrupts::catch()
         .map_err(|error| CommandError::usage(format!("signals cannot be caught: {error}")))?;
@@ -93,7 +93,7 @@ fn settings(arguments: ProbeArguments) -> Result<Settings, CommandError> {
     })
 }
 
-/// How a site is asked.
+/// The settings with which requests are sent.
 pub(super) fn asking(arguments: &AskArguments) -> Result<Asking, CommandError> {
     Ok(Asking {
         headers: arguments.header.iter().map(|line| header(line)).collect::<Result<_, _>>()?,
@@ -102,7 +102,7 @@ pub(super) fn asking(arguments: &AskArguments) -> Result<Asking, CommandError> {
     })
 }
 
-/// The value is a secret, so a line that is not understood is not repeated either.
+/// Reads a header. Its value is a secret, so a malformed line is not quoted either.
 fn header(line: &str) -> Result<(String, Secret), CommandError> {
     let (name, value) = line
         .split_once(':')
@@ -110,7 +110,7 @@ fn header(line: &str) -> Result<(String, Secret), CommandError> {
     Ok((name.trim().to_owned(), Secret::new(value.trim())))
 }
 
-/// `HOST:PORT:ADDRESS[,ADDRESS]`, an address of IPv6 with or without brackets.
+/// Reads `HOST:PORT:ADDRESS[,ADDRESS]`, in which an IPv6 address may be with or without brackets.
 fn resolve(word: &str) -> Result<(String, u16, Vec<IpAddr>), CommandError> {
     let parse = || {
         let mut parts = word.splitn(3, ':');

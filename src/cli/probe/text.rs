@@ -1,4 +1,4 @@
-//! The report of a run as text: first what it means, then the numbers.
+//! The report of a run as text: first the conclusion, then the numbers.
 
 use std::fmt::Write;
 
@@ -41,7 +41,7 @@ fn target_block(out: &mut String, report: &Report, target: &TargetReport) {
     }
     for evidence in &target.evidence {
         let status = evidence.status.map(|status| format!("status {status}"));
-        // "connection reset: connection reset" says nothing more.
+        // "connection reset: connection reset" would not be informative.
         let error = evidence.error.clone().filter(|error| error != evidence.kind.text());
         let words = [status, error, evidence.body.clone()];
         let words: Vec<String> = words.into_iter().flatten().collect();
@@ -146,7 +146,7 @@ fn kept(out: &mut String, series: &SeriesReport) {
     }
 }
 
-/// What has to be known about the prober itself before its numbers are believed.
+/// What a reader must know about the prober itself before trusting its numbers.
 fn prober_lines(out: &mut String, report: &Report) {
     let late = &report.lateness;
     if late.late > 0 {
@@ -175,7 +175,7 @@ fn prober_lines(out: &mut String, report: &Report) {
     }
 }
 
-/// A length of time as people say it.
+/// A duration as people write it.
 fn length(ms: f64) -> String {
     match ms {
         ms if ms < 10.0 => format!("{ms:.1} ms"),
@@ -184,7 +184,7 @@ fn length(ms: f64) -> String {
     }
 }
 
-/// The time of day, in UTC, to the millisecond.
+/// The time of day in UTC, to the millisecond.
 fn clock(moment: &Moment) -> String {
     let whole = humantime::format_rfc3339_millis(moment.time).to_string();
     let time = whole.split_once('T').map_or(whole.as_str(), |(_, time)| time);

@@ -9,14 +9,8 @@ use crate::host::FileKind;
 use crate::source::nginx::{self, Model};
 use crate::source::{Sources, Span};
 
-/// Where sites are by convention.
-const DIRECTORIES: [&str; 5] = [
-    "/etc/nginx/sites-available",
-    "/etc/nginx/sites-enabled",
-    "/etc/nginx/conf.d",
-    "/etc/nginx/sites",
-    "/etc/nginx/vhosts.d",
-];
+/// Where sites are by convention, below the directory of the configuration that nginx reads.
+const DIRECTORIES: [&str; 5] = ["sites-available", "sites-enabled", "conf.d", "sites", "vhosts.d"];
 /// The most files that are looked at: a host has tens of them.
 const FILE_LIMIT: usize = 200;
 
@@ -44,10 +38,13 @@ pub(in super::super) fn read(sources: &Sources, nginx: &Nginx) -> Vec<DormantPee
     let mut linked = HashSet::new();
     let mut found = Vec::new();
     let mut files = Vec::new();
-    for directory in DIRECTORIES {
-        let Ok(names) = host.list(Path::new(directory)) else { continue };
+    let Some(top) = nginx.started.file.ok().and_then(|file| file.parent()) else {
+        return Vec::new();
+    };
+    for directory in DIRECTORIES.map(|name| top.join(name)) {
+        let Ok(names) = host.list(&directory) else { continue };
         for name in names {
-            let path = Path::new(directory).join(name);
+            let path = directory.join(name);
             let lookup = host.look(&path);
             if directory.ends_with("sites-enabled") {
                 linked.insert(lookup.resolved.clone());

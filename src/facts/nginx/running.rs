@@ -52,22 +52,23 @@ pub(in crate::facts) fn read(
     }
 }
 
-fn find(sources: &Sources, table: &Table<'_>, model: &Model) -> Result<Running, Why> {
-    let own = |pid: u32, title: &str| {
-        title.starts_with("nginx: master process") && table.is_in(pid, "nginx.service")
+/// The masters of `nginx.service`, with their titles.
+pub(super) fn masters(table: &Table<'_>) -> Vec<(u32, String)> {
+    let own = |(pid, title): &(u32, String)| {
+        title.starts_with("nginx: master process") && table.is_in(*pid, "nginx.service")
     };
-    let all = table.nginx_processes();
-    let masters: Vec<_> = all.iter().filter(|(pid, title)| own(*pid, title)).collect();
-    let (master, title) = match masters.as_slice() {
-        [master] => *master,
+    table.nginx_processes().into_iter().filter(own).collect()
+}
+
+fn find(sources: &Sources, table: &Table<'_>, model: &Model) -> Result<Running, Why> {
+    let masters = masters(table);
+    let master = match masters.as_slice() {
+        [(master, _)] => *master,
         [] => return Err(Why::not_there("nginx does not run as nginx.service")),
         _ => return Err(Why::not_understood("nginx.service has several masters")),
     };
-    let mut words = title.split_whitespace().skip_while(|word| *word != "-c").skip(1);
-    if words.next().is_some_and(|path| path != "/etc/nginx/nginx.conf") {
-        return Err(Why::not_read("nginx runs with its own configuration (-c)"));
-    }
-    let below = |pid: u32| table.row(pid).is_some_and(|row| row.parent == *master);
+    let all = table.nginx_processes();
+    let below = |pid: u32| table.row(pid).is_some_and(|row| row.parent == master);
     let workers = all.iter().filter(|(pid, title)| title == WORKER && below(*pid));
     let mut started = Vec::new();
     for (pid, _) in workers {
@@ -82,7 +83,7 @@ fn find(sources: &Sources, table: &Table<'_>, model: &Model) -> Result<Running, 
     let mut files: Vec<ChangedFile> =
         trees.filter_map(|tree| changed(sources, &tree.file)).collect();
     files.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.path.cmp(&b.path)));
-    Ok(Running { master: *master, workers: (*oldest, *newest), leaving, files })
+    Ok(Running { master, workers: (*oldest, *newest), leaving, files })
 }
 
 /// A link that was made later than the file brings it into the configuration.

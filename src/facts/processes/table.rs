@@ -325,6 +325,19 @@ impl<'h> Table<'h> {
         }
     }
 
+    /// The directory in which a process made files of this name, which it holds open and has deleted.
+    /// `/` is none: what is in a file system that is no longer mounted seems to be there.
+    pub fn makes_files_in(&self, pid: u32, name: &str) -> Option<PathBuf> {
+        let targets = self.host.link_targets(&Self::path(pid, "fd"), DESCRIPTOR_LIMIT).ok()?;
+        let directory = |target: &PathBuf| {
+            let (path, deleted) = link_target(target);
+            let own = path.file_name()?.to_str()?.starts_with(name);
+            let directory = path.parent()?;
+            (own && deleted && directory != Path::new("/")).then(|| directory.to_path_buf())
+        };
+        targets.iter().rev().find_map(directory)
+    }
+
     /// Does a process no longer hold a socket that it held? False if that is not known.
     pub fn has_closed(&self, pid: u32, socket: u64) -> bool {
         match self.sockets(pid).ok() {

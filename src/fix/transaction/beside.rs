@@ -1,5 +1,6 @@
-//! Backups next to the changed files (`--backup`). They are changes like any other, so they are
-//! written together with them or not at all. Their names match no include, drop-in or glob.
+//! Backups next to the changed files (`--backup`). Backups are changes like any other, so they are
+//! written together with the other changes or not at all. Their names match no include, drop-in or
+//! glob.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::check::{self, Handles};
 use super::{Change, Content, StoreError};
 
-/// The files next to those that change, which hold what was before.
+/// The backup files next to the changed files, with their old content.
 pub(super) fn backups(
     handles: &mut Handles<'_>,
     changes: &[Change],
@@ -22,7 +23,7 @@ pub(super) fn backups(
     let mut backups = Vec::new();
     for change in changes {
         let Content::File { bytes, .. } = &change.before else { continue };
-        // A directory that goes must be empty.
+        // A directory that will be removed must be empty.
         if change.path.ancestors().any(|above| removed.contains(above)) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Compares the content at a path with the expected content, before anything is written.
+//! Compares the content of each path with the expected content, before anything is written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -10,11 +10,11 @@ use super::{Change, Content, Refusal, Why};
 use crate::host::FileKind;
 use crate::host::disk::{Directory, Disk, DiskError, DiskErrorKind, Found, Held};
 
-/// The most bytes one content may have.
+/// The most bytes that one content may have.
 const CONTENT_LIMIT: usize = 16 << 20;
 
-/// The directories that are worked in, each opened once, so that what was looked at is what is
-/// written.
+/// The directories in use, each opened only once, so that the directory that was checked is the one
+/// that is written to.
 pub(super) struct Handles<'d> {
     pub(super) disk: &'d dyn Disk,
     open: BTreeMap<PathBuf, Rc<Directory>>,
@@ -25,7 +25,7 @@ impl<'d> Handles<'d> {
         Self { disk, open: BTreeMap::new() }
     }
 
-    /// The directory of this path.
+    /// The directory with this path.
     pub(super) fn get(&mut self, path: &Path) -> Result<Rc<Directory>, DiskError> {
         if let Some(directory) = self.open.get(path) {
             return Ok(Rc::clone(directory));
@@ -35,12 +35,13 @@ impl<'d> Handles<'d> {
         Ok(directory)
     }
 
-    /// A directory that is no more; one of the same name would be another.
+    /// Forgets a directory that no longer exists; a new one with the same name would be a different
+    /// directory.
     pub(super) fn forget(&mut self, path: &Path) {
         self.open.remove(path);
     }
 
-    /// All that were opened.
+    /// All open directories.
     pub(super) fn all(&self) -> impl Iterator<Item = (&PathBuf, &Rc<Directory>)> {
         self.open.iter()
     }
@@ -51,7 +52,7 @@ pub(super) fn split(path: &Path) -> Option<(&Path, OsString)> {
     Some((path.parent()?, path.file_name()?.to_owned()))
 }
 
-/// What differs between what is there and what should; `None` if they are the same.
+/// What differs between the found and the expected content; `None` if they are the same.
 pub(super) fn difference(found: Option<&Found>, content: &Content) -> Option<&'static str> {
     let Some(found) = found else {
         return (*content != Content::Absent).then_some("it is gone");
@@ -84,13 +85,13 @@ pub(super) fn difference(found: Option<&Found>, content: &Content) -> Option<&'s
     }
 }
 
-/// Is this what is?
+/// Whether the found content is the expected one.
 pub(super) fn stands(found: Option<&Found>, content: &Content) -> bool {
     difference(found, content).is_none()
 }
 
-/// Is this a state between the old and the new content, as a crash may leave it? Owner and mode are
-/// set one after the other, and changing the owner takes the set-user-id bits away.
+/// Whether this is a state between the old and the new content that a crash may leave: owner and
+/// mode are set one after the other, and changing the owner clears the set-user-id bits.
 pub(super) fn between(found: &Found, before: &Content, after: &Content, own: u32) -> bool {
     let now = &found.metadata;
     let (bits, owners): (Vec<u32>, Vec<(u32, u32)>) = [before, after]
@@ -118,7 +119,7 @@ pub(super) fn between(found: &Found, before: &Content, after: &Content, own: u32
     }
 }
 
-/// Are these the same inode, unchanged?
+/// Whether these are the same inode, unchanged.
 pub(super) fn unchanged(now: &Found, then: &Found) -> bool {
     let dress = |found: &Found| (found.metadata.mode, found.metadata.uid, found.metadata.gid);
     now.identity == then.identity && now.held == then.held && dress(now) == dress(then)
@@ -128,7 +129,7 @@ fn is_directory(found: &Found) -> bool {
     found.metadata.kind == FileKind::Directory
 }
 
-/// Looks at every path. What is found is returned in the changes' order, or every refusal.
+/// Examines every path. Returns what was found, in the order of the changes, or all refusals.
 pub(super) fn check(
     handles: &mut Handles<'_>,
     changes: &[Change],
@@ -167,7 +168,7 @@ fn check_one(
         }
     }
     let directory = match handles.get(parent) {
-        // Its directory comes into being first, so there is nothing in it.
+        // The directory will be created first, so nothing is in it.
         Err(DiskError { kind: DiskErrorKind::NotFound, .. })
             if made.contains(parent) && change.before == Content::Absent =>
         {
@@ -196,7 +197,7 @@ fn check_one(
     }
 }
 
-/// Could it be changed at all?
+/// Whether it could be changed at all.
 fn writable(found: &Found) -> Result<(), Why> {
     if found.immutable {
         return Err(Why::Immutable);
@@ -207,7 +208,7 @@ fn writable(found: &Found) -> Result<(), Why> {
     if found.read_only { Err(Why::ReadOnly) } else { Ok(()) }
 }
 
-/// Does a file that stays a file get another owner or mode?
+/// Whether a file that stays a file gets another owner or mode.
 fn redresses(change: &Change) -> bool {
     match (&change.before, &change.after) {
         (
@@ -218,7 +219,7 @@ fn redresses(change: &Change) -> bool {
     }
 }
 
-/// What of a transaction changed since it was made, and so must not be taken back.
+/// The paths of a transaction that have changed since, and so must not be restored.
 pub(super) fn check_undo(handles: &mut Handles<'_>, record: &Record) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     for Entry { change, .. } in &record.entries {
@@ -232,7 +233,7 @@ pub(super) fn check_undo(handles: &mut Handles<'_>, record: &Record) -> Vec<Refu
 fn check_undo_one(handles: &mut Handles<'_>, change: &Change) -> Result<(), Why> {
     let (parent, name) = split(&change.path).ok_or(Why::NoName)?;
     let directory = match handles.get(parent) {
-        // Then nothing is there: what was taken away, or what had to be.
+        // Without the directory, nothing is at the path. That is either the old or the new state.
         Err(DiskError { kind: DiskErrorKind::NotFound, .. })
             if [&change.before, &change.after].contains(&&Content::Absent) =>
         {
@@ -241,13 +242,14 @@ fn check_undo_one(handles: &mut Handles<'_>, change: &Change) -> Result<(), Why>
         other => other.map_err(Why::Disk)?,
     };
     let found = handles.disk.inspect(&directory, &name).map_err(Why::Disk)?;
-    // Somebody may have taken it back by hand.
+    // Somebody may have undone the change by hand.
     if stands(found.as_ref(), &change.before) {
         return Ok(());
     }
     match difference(found.as_ref(), &change.after) {
         None => {}
-        // A directory that was made goes when it is empty, whoever owns it by now.
+        // A directory that the transaction created will be removed if it is empty, whoever owns it
+        // by now.
         Some(_) if change.before == Content::Absent && found.as_ref().is_some_and(is_directory) => {
         }
         Some(what) => return Err(Why::Changed(what)),

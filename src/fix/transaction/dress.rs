@@ -1,11 +1,10 @@
-//! Making a file or link under its temporary name, and giving a file its owner, attributes and
-//! mode.
+//! Creates a file or link under its temporary name, and sets a file's owner, attributes and mode.
 
 use super::Content;
 use super::step::Step;
 use crate::host::disk::{Attribute, Directory, Disk, DiskError, DiskErrorKind, OpenFile};
 
-/// Makes one file or link under its temporary name.
+/// Creates one file or link under its temporary name.
 pub(super) fn stage(
     disk: &dyn Disk,
     directory: &Directory,
@@ -14,8 +13,8 @@ pub(super) fn stage(
     match &step.target {
         Content::File { bytes, mode, uid, gid } => {
             let file = disk.create(directory, &step.temporary)?;
-            // Dressed while it is empty, so that at no time anybody sees of the content who will
-            // not be allowed to. Writing takes set-user-id bits away, so these come again.
+            // Owner and mode are set while the file is empty, so that nobody can ever read content
+            // that they must not see. Writing clears the set-user-id bits, so these are set again.
             dress(disk, &file, (*uid, *gid, *mode), step.attributes.as_deref(), true)?;
             disk.write(&file, bytes)?;
             if mode & 0o6000 != 0 {
@@ -37,7 +36,7 @@ pub(super) fn stage(
     }
 }
 
-/// Sets owner, then attributes (access lists among them), then mode.
+/// Sets the owner, then the attributes (including access control lists), then the mode.
 pub(super) fn dress(
     disk: &dyn Disk,
     file: &OpenFile,
@@ -54,7 +53,7 @@ pub(super) fn dress(
                 other => other?,
             }
         }
-        // A directory may hand access lists down to what is made in it.
+        // A directory may pass access control lists on to files created in it.
         let extra = |one: &&Attribute| wanted.iter().all(|wanted| wanted.name != one.name);
         for attribute in has.iter().filter(extra) {
             if fresh && attribute.name == "system.posix_acl_access" {
@@ -65,7 +64,8 @@ pub(super) fn dress(
     disk.set_mode(file, mode)
 }
 
-/// Labels of security modules, which only root may set, and which the kernel gives by itself.
+/// Whether it is a label of a security module, which only root may set and which the kernel assigns
+/// by itself.
 fn may_be_missing(attribute: &Attribute, error: &DiskError) -> bool {
     let name = attribute.name.as_encoded_bytes();
     (name.starts_with(b"security.") || name.starts_with(b"trusted."))

@@ -6,37 +6,37 @@ use std::path::PathBuf;
 use super::TransactionId;
 use crate::host::disk::DiskError;
 
-/// Why one path's change is refused before anything is written.
+/// Why the change of one path is refused before anything is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The path.
     pub path: PathBuf,
-    /// Why.
+    /// The reason.
     pub why: Why,
 }
 
 /// The reasons of a [`Refusal`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
-    /// Something else is there than what was read; the text says what differs.
+    /// The content differs from what was read; the text says how.
     Changed(&'static str),
-    /// `chattr +i`, of the file or of its directory.
+    /// `chattr +i` on the file or its directory.
     Immutable,
-    /// `chattr +a`, of the file or of its directory.
+    /// `chattr +a` on the file or its directory.
     AppendOnly,
     /// The file system is mounted read-only.
     ReadOnly,
-    /// The file has other names, which would get the new owner or mode, too.
+    /// The file has other names, which would get the new owner or mode too.
     HardLinks(u64),
     /// More bytes than a change may have.
     TooLarge,
-    /// A file cannot become a directory, nor the other way round, in one change.
+    /// A file cannot become a directory in one change, nor a directory a file.
     KindChange,
     /// The path is named twice.
     Twice,
     /// The path names no entry of a directory.
     NoName,
-    /// The system's words.
+    /// The system's error.
     Disk(DiskError),
 }
 
@@ -69,12 +69,12 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Something worth knowing before a change is made, which is not against it.
+/// Something worth knowing before a change is made that does not prevent the change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// The path.
     pub path: PathBuf,
-    /// How many names the file has (hard links); the others keep the old content.
+    /// How many names (hard links) the file has; the other names keep the old content.
     pub names: u64,
 }
 
@@ -85,12 +85,12 @@ impl fmt::Display for Notice {
     }
 }
 
-/// A path that was not brought back, and is as somebody else, or a failure, left it.
+/// A path that was not restored and stays as somebody else, or a failure, left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
     /// The path.
     pub path: PathBuf,
-    /// Why it was left.
+    /// Why it was not restored.
     pub why: String,
 }
 
@@ -110,26 +110,26 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
-    /// Another run is at it.
+    /// Another run is using it.
     Busy {
-        /// Who holds the lock.
+        /// The process that has the lock.
         holder: String,
     },
-    /// A journal that cannot be understood. Nothing is written until somebody has looked at it.
+    /// A journal that cannot be read. Nothing is written until somebody has examined it.
     Damaged {
-        /// Where it is.
+        /// The path of the journal.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
     },
-    /// An earlier transaction is still half done and could not be taken back.
+    /// An earlier transaction is still half done and could not be undone.
     Unfinished {
-        /// Which.
+        /// The transaction.
         id: TransactionId,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// No such transaction, or not in a state in which this can be done.
+    /// There is no such transaction, or its state does not allow this operation.
     NotThere(TransactionId),
     /// A step failed.
     Disk(DiskError),
@@ -167,16 +167,16 @@ impl From<DiskError> for StoreError {
 pub enum ApplyError {
     /// There is nothing to change.
     Nothing,
-    /// Refused; nothing was written.
+    /// The changes were refused, and nothing was written.
     Refused(Vec<Refusal>),
-    /// Something failed on the way, and all was taken back but for what is `left`.
+    /// Something failed on the way, and everything was undone except the paths in `left`.
     Failed {
         /// What failed.
         cause: String,
-        /// The paths that could not be brought back. Empty: all is as before.
+        /// The paths that could not be restored. If empty, everything is as before.
         left: Vec<Left>,
     },
-    /// The state directory or the journal; nothing was changed.
+    /// The state directory or the journal is at fault; nothing was changed.
     Store(StoreError),
 }
 
@@ -208,22 +208,22 @@ impl<E: Into<StoreError>> From<E> for ApplyError {
     }
 }
 
-/// Why a transaction was not taken back.
+/// Why a transaction was not undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UndoError {
-    /// There is none that could be.
+    /// There is no transaction that could be undone.
     Nothing,
-    /// These changed since; nothing was written.
+    /// These paths have changed since; nothing was written.
     Refused(Vec<Refusal>),
-    /// Something failed. The next run goes on with it, unless `begun` is false: then nothing was
+    /// Something failed. The next run continues the undo, unless `begun` is false: then nothing was
     /// changed.
     Failed {
         /// What failed.
         cause: String,
-        /// Were paths brought back already?
+        /// Whether paths were already restored.
         begun: bool,
     },
-    /// The state directory or the journal.
+    /// The state directory or the journal is at fault.
     Store(StoreError),
 }
 

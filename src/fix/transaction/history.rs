@@ -6,17 +6,17 @@ use super::state::{Shelf, State};
 use super::{StoreError, TransactionId};
 use crate::host::disk::Disk;
 
-/// What became of a transaction.
+/// The outcome of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It was made, and is.
+    /// It was made and is still in place.
     Applied,
-    /// The user took it back.
+    /// The user undid it.
     Undone,
-    /// It was taken back because it did not validate or could not be finished.
+    /// It was undone because it did not validate or could not be finished.
     RolledBack,
-    /// It was interrupted; the next run takes it back, or finishes taking it back.
+    /// It was interrupted; the next run undoes it, or finishes undoing it.
     Interrupted,
 }
 
@@ -25,22 +25,22 @@ pub enum Outcome {
 pub struct HistoryEntry {
     /// Its number.
     pub id: TransactionId,
-    /// In a few words.
+    /// A title of a few words.
     pub title: String,
     /// The findings' codes.
     pub codes: Vec<String>,
     /// The applications.
     pub apps: Vec<String>,
-    /// When, in seconds since 1970.
+    /// The time, in seconds since 1970.
     pub time: u64,
     /// The paths that it changed.
     pub paths: Vec<PathBuf>,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
-/// Reads the history without a lock and without making or changing anything; empty where there
-/// is no state directory.
+/// Reads the history without a lock and without creating or changing anything; empty if there is no
+/// state directory.
 pub fn read(disk: &dyn Disk, state_dir: &Path) -> Result<Vec<HistoryEntry>, StoreError> {
     match Shelf::look(disk, &disk.place(state_dir))? {
         Some(shelf) => entries(&shelf),
@@ -48,8 +48,8 @@ pub fn read(disk: &dyn Disk, state_dir: &Path) -> Result<Vec<HistoryEntry>, Stor
     }
 }
 
-/// Was a transaction interrupted, so that the next writing run repairs it? No lock, no journal
-/// read.
+/// Whether a transaction was interrupted, so that the next writing run will repair it. Needs no
+/// lock and reads no journal.
 pub fn is_interrupted(disk: &dyn Disk, state_dir: &Path) -> Result<bool, StoreError> {
     let Some(shelf) = Shelf::look(disk, &disk.place(state_dir))? else { return Ok(false) };
     for id in shelf.numbers()? {
@@ -73,7 +73,7 @@ fn outcome(state: State) -> Outcome {
 pub(super) fn entries(shelf: &Shelf<'_>) -> Result<Vec<HistoryEntry>, StoreError> {
     let mut entries = Vec::new();
     for id in shelf.numbers()?.into_iter().rev() {
-        // Without a state it was never begun.
+        // A transaction without a state never started.
         let Some(state) = shelf.state(id)? else { continue };
         let record = shelf.record(id)?;
         entries.push(HistoryEntry {

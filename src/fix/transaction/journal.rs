@@ -1,7 +1,7 @@
 //! The journal of one transaction: the old and new content of each path, written as JSON.
 //!
 //! A path or a content that is not UTF-8 is written as hexadecimal digits. The old content is kept
-//! in separate files (`before-0`, `before-1` …), so a person can retrieve one by hand.
+//! in separate files (`before-0`, `before-1` …), so that a person can retrieve it by hand.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -13,29 +13,29 @@ use super::super::{Change, Content};
 use super::Description;
 use crate::host::disk::Attribute;
 
-/// The version of the journal that is written and understood.
+/// The version of the journal that is written and can be read.
 const VERSION: u32 = 1;
 
-/// A transaction as it is kept. It holds content, so it has no `Debug`.
+/// A transaction as stored. It contains files' content, so it has no `Debug`.
 pub(in crate::fix) struct Record {
     pub(in crate::fix) description: Description,
     pub(in crate::fix) entries: Vec<Entry>,
 }
 
-/// One change with what is needed to make it and to take it back.
+/// One change, with what is needed to make and to undo it.
 pub(in crate::fix) struct Entry {
     pub(in crate::fix) change: Change,
-    /// The extended attributes of what was before.
+    /// The extended attributes of the old file or directory.
     pub(super) attributes: Vec<Attribute>,
-    /// The owner of the link that was before.
+    /// The owner of the old link.
     pub(super) link_owner: Option<(u32, u32)>,
-    /// The temporary name under which the new content is made.
+    /// The temporary name under which the new content is created.
     pub(super) stage: OsString,
-    /// The temporary name under which the old content is made again.
+    /// The temporary name under which the old content is restored.
     pub(super) restore: OsString,
 }
 
-/// Bytes in JSON: a string where they are UTF-8, else hexadecimal digits.
+/// Bytes in JSON: a string if they are UTF-8, otherwise hexadecimal digits.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Text {
@@ -96,7 +96,7 @@ struct JournalLine {
 #[serde(rename_all = "lowercase")]
 enum Side {
     Absent,
-    /// Without `bytes` they are in a file of their own.
+    /// Without `bytes`, the content is in a file of its own.
     File {
         bytes: Option<Text>,
         mode: u32,
@@ -146,13 +146,13 @@ impl Side {
     }
 }
 
-/// The name of the file that holds what the entry of this number held before.
+/// The name of the file with the old content of this entry.
 pub(super) fn before_name(number: usize) -> OsString {
     format!("before-{number}").into()
 }
 
 impl Record {
-    /// The journal's text.
+    /// The text of the journal.
     pub(super) fn write(&self) -> Result<Vec<u8>, String> {
         let changes = self.entries.iter().map(Entry::line).collect();
         let document =
@@ -160,7 +160,7 @@ impl Record {
         serde_json::to_vec_pretty(&document).map_err(|error| error.to_string())
     }
 
-    /// Understands a journal; `kept` gives the bytes of a file next to it.
+    /// Reads a journal; `kept` returns the bytes of a file next to it.
     pub(super) fn read(
         bytes: &[u8],
         mut kept: impl FnMut(&OsStr) -> Option<Vec<u8>>,

@@ -1,9 +1,9 @@
 //! Writes several changes, all or none, and undoes them.
 //!
-//! Before anything is changed, what is at each path is saved in the state directory; then a journal
-//! records what will be done; only then is it done (write-ahead). [`Store::recover`] undoes what a
-//! crash left half done. The order on the disk is ensured with `fsync(2)`; every single step is
-//! atomic by itself (`rename(2)`, `renameat2(2)`).
+//! Before anything is changed, the content of each path is saved in the state directory; then a
+//! journal records what will be done; only then is it done (write-ahead). [`Store::recover`] undoes
+//! what a crash left half done. The order on the disk is ensured with `fsync(2)`; every single step
+//! is atomic (`rename(2)`, `renameat2(2)`).
 
 mod beside;
 mod check;
@@ -37,7 +37,7 @@ pub use error::{ApplyError, Left, Notice, Refusal, StoreError, UndoError, Why};
 /// How many transactions are kept.
 pub const HISTORY_LIMIT: usize = 100;
 
-/// The number of a transaction. They count up.
+/// The number of a transaction. Numbers increase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionId(pub u64);
 
@@ -47,48 +47,48 @@ impl fmt::Display for TransactionId {
     }
 }
 
-/// What a transaction is about, for the history.
+/// A description of a transaction, for the history.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
-    /// In a few words.
+    /// A title of a few words.
     pub title: String,
-    /// The findings' codes that it repairs.
+    /// The codes of the findings that it repairs.
     pub codes: Vec<String>,
     /// The applications.
     pub apps: Vec<String>,
-    /// When, in seconds since 1970.
+    /// The time, in seconds since 1970.
     pub time: u64,
 }
 
-/// What [`Store::recover`] did about one transaction.
+/// What [`Store::recover`] did with one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovered {
-    /// Which.
+    /// The transaction.
     pub id: TransactionId,
-    /// What it was about.
+    /// Its description.
     pub description: Description,
-    /// Was it an undo that was interrupted, and has been finished? Else it was the changes
-    /// themselves, and they have been taken back.
+    /// Whether an interrupted undo was finished. Otherwise the changes themselves were interrupted,
+    /// and were undone.
     pub undo: bool,
-    /// What was not brought back.
+    /// The paths that were not restored.
     pub left: Vec<Left>,
 }
 
-/// A transaction that was taken back.
+/// A transaction that was undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undone {
-    /// Which.
+    /// The transaction.
     pub id: TransactionId,
-    /// What it was about.
+    /// Its description.
     pub description: Description,
-    /// The paths that it had changed.
+    /// The paths that the transaction had changed.
     pub paths: Vec<PathBuf>,
-    /// What was not brought back, such as a directory that is not empty.
+    /// The paths that were not restored, such as a directory that is not empty.
     pub left: Vec<Left>,
 }
 
-/// Opens a directory of one's own below the state directory, mode 0700, and makes what is missing.
-/// One that somebody else made, or may read or write in, is refused; so is a link.
+/// Opens a private directory below the state directory, with mode 0700, and creates what is
+/// missing. A directory that somebody else created, or can read or write, is refused; so is a link.
 pub fn directory_below(
     disk: &dyn Disk,
     state_dir: &Path,
@@ -106,22 +106,22 @@ pub struct Store<'d> {
 }
 
 impl<'d> Store<'d> {
-    /// Opens the state directory, makes it where it is missing (mode 0700) and locks it. One that
-    /// somebody else made or may read or write in is refused; so is a link.
+    /// Opens the state directory, creates it if it is missing (mode 0700), and locks it. A
+    /// directory that somebody else created, or can read or write, is refused; so is a link.
     pub fn open(disk: &'d dyn Disk, state_dir: &Path) -> Result<Self, StoreError> {
         let (shelf, lock) = state::open(disk, &disk.place(state_dir))?;
         Ok(Self { disk, shelf, backup_beside: false, _lock: lock })
     }
 
-    /// Also keeps what was before next to each changed file, as `.FILE.orig` (or `.FILE.orig.1` …
-    /// where there is one already).
+    /// Also keeps the old content next to each changed file, as `.FILE.orig` (or `.FILE.orig.1` …
+    /// if that exists already).
     #[must_use]
     pub fn with_backup_beside(self, backup_beside: bool) -> Self {
         Self { backup_beside, ..self }
     }
 
-    /// Takes back, or finishes taking back, what an earlier run left half done. To be called
-    /// before anything is read that is to be changed.
+    /// Undoes, or finishes undoing, what an earlier run left half done. Must be called before
+    /// reading any file that is to be changed.
     pub fn recover(&self) -> Result<Vec<Recovered>, StoreError> {
         let mut recovered = Vec::new();
         for id in self.shelf.numbers()?.into_iter().rev() {
@@ -142,8 +142,8 @@ impl<'d> Store<'d> {
         Ok(recovered)
     }
 
-    /// Marks a transaction that was taken back. One that was never whole is forgotten, unless
-    /// something was left, of which its backup may be the last copy.
+    /// Records that a transaction was undone. One that was never complete is forgotten, unless
+    /// paths were not restored: its backup may be their last copy.
     fn close(&self, id: TransactionId, state: State, left: &[Left]) -> Result<(), StoreError> {
         match state {
             State::Prepared if left.is_empty() => self.shelf.remove(id),
@@ -162,7 +162,8 @@ impl<'d> Store<'d> {
         Ok(())
     }
 
-    /// Would these changes be refused? Else says what is worth knowing. Nothing is written.
+    /// Checks whether these changes would be refused, and otherwise returns what is worth knowing.
+    /// Nothing is written.
     pub fn check(&self, changes: &[Change]) -> Result<Vec<Notice>, ApplyError> {
         let changes = self.placed(changes);
         let found = check::check(&mut Handles::new(self.disk), &changes);
@@ -176,8 +177,8 @@ impl<'d> Store<'d> {
         Ok(several.collect())
     }
 
-    /// Makes the changes, all or none. Directories are made first and removed last, whatever the
-    /// order of the changes. Where anything fails, what was done is taken back.
+    /// Makes all of the changes or none. Directories are created first and removed last, whatever
+    /// the order of the changes. If anything fails, what was done is undone.
     pub fn apply(
         &self,
         changes: &[Change],
@@ -187,7 +188,7 @@ impl<'d> Store<'d> {
         let mut handles = Handles::new(self.disk);
         let mut changes = self.placed(changes);
         let mut found = check::check(&mut handles, &changes).map_err(ApplyError::Refused)?;
-        // What stays as it is was looked at, too, and is not written.
+        // A path whose content stays the same was checked too, but is not written.
         let mut stays = changes.iter().map(|change| change.before == change.after);
         found.retain(|_| !stays.next().unwrap_or(false));
         changes.retain(|change| change.before != change.after);
@@ -215,7 +216,7 @@ impl<'d> Store<'d> {
         }
     }
 
-    /// Takes back what failed on the way.
+    /// Undoes a transaction that failed on the way.
     fn withdraw(
         &self,
         id: TransactionId,
@@ -227,8 +228,8 @@ impl<'d> Store<'d> {
             let paths = record.entries.iter().map(|entry| entry.change.path.clone());
             paths.map(|path| Left { path, why: why.clone() }).collect()
         };
-        // The last word may have been written and only not have been synced. Then all is as
-        // changed, and must not be half taken back under a journal that calls it done.
+        // The final state may have been written and merely not synced. Then all changes are made,
+        // and must not be half undone under a journal that calls them done.
         let prepared = match self.shelf.state(id) {
             Ok(Some(State::Prepared)) => Ok(()),
             _ => self.shelf.set_state(id, State::Prepared),
@@ -238,7 +239,7 @@ impl<'d> Store<'d> {
             return ApplyError::Failed { cause: trouble.cause, left };
         }
         let left = match restore(handles, record) {
-            // Where closing fails, the next run finds everything back already.
+            // If closing fails, the next run finds everything restored already.
             Ok(left) => {
                 let _ = self.close(id, State::Prepared, &left);
                 left
@@ -250,8 +251,8 @@ impl<'d> Store<'d> {
         ApplyError::Failed { cause: trouble.cause, left }
     }
 
-    /// Takes a transaction back that was made but did not validate. What somebody else changed in
-    /// the meantime is left as it is, and said.
+    /// Undoes a transaction that was made but did not validate. What somebody else changed in the
+    /// meantime stays as it is, and is reported.
     pub fn roll_back(&self, id: TransactionId) -> Result<Undone, UndoError> {
         self.ensure_finished()?;
         if !self.shelf.numbers()?.contains(&id) || self.shelf.state(id)? != Some(State::Committed) {
@@ -261,8 +262,8 @@ impl<'d> Store<'d> {
         self.take_back(id, record, State::RollingBack, &mut Handles::new(self.disk))
     }
 
-    /// Takes the last transaction back that was not yet taken back. Refused where anything that
-    /// it changed has changed since.
+    /// Undoes the last transaction that was not undone yet. Refused if anything that it changed has
+    /// changed since.
     pub fn undo(&self) -> Result<Undone, UndoError> {
         self.ensure_finished()?;
         let mut last = None;
@@ -305,7 +306,7 @@ impl<'d> Store<'d> {
         Ok(Undone { id, description: record.description, paths, left })
     }
 
-    /// All transactions that are kept, the newest first.
+    /// All stored transactions, the newest first.
     pub fn history(&self) -> Result<Vec<HistoryEntry>, StoreError> {
         history::entries(&self.shelf)
     }
@@ -318,7 +319,8 @@ impl<'d> Store<'d> {
 
     fn record(&self, changes: Vec<Change>, found: &[Option<Found>], what: &Description) -> Record {
         let temporary = |end: &str| -> OsString {
-            // A leading dot, and no ending that any program looks for: nobody includes it.
+            // A name with a leading dot, and without an ending that any program looks for, is
+            // included by nobody.
             format!(".deploy-doctor-{}-{end}", self.disk.unforeseeable()).into()
         };
         let entries = changes.into_iter().zip(found).map(|(change, found)| Entry {
@@ -336,7 +338,7 @@ impl<'d> Store<'d> {
         Record { description: what.clone(), entries: entries.collect() }
     }
 
-    /// Forgets the oldest transactions. What fails here, the next run does.
+    /// Deletes the oldest transactions. If a deletion fails here, the next run does it.
     fn prune(&self) {
         let Ok(numbers) = self.shelf.numbers() else { return };
         for id in numbers.iter().take(numbers.len().saturating_sub(HISTORY_LIMIT)) {

@@ -1,9 +1,9 @@
-//! Making changes: first everything that can fail is written under temporary names, then each
-//! change is put in place in one step.
+//! Makes changes: first everything that can fail is written under temporary names, then each change
+//! is put in place in one step.
 //!
-//! A file replaced or removed is checked again once it is out of its place (`renameat2(2)`
-//! exchanges two names at once): if it is not what was read, it is put back. So somebody else's
-//! last-moment change is not lost.
+//! A file that is replaced or removed is checked again once it is out of its place (`renameat2(2)`
+//! exchanges two names at once). If it is not the file that was read, it is put back, so that
+//! somebody else's last-moment change is not lost.
 
 use std::path::PathBuf;
 
@@ -15,17 +15,17 @@ use crate::host::disk::{
     Directory, Disk, DiskError, DiskErrorKind, Found, Held, Identity, OpenFile, Renaming,
 };
 
-/// Why the changes were not all made.
+/// Why not all changes were made.
 pub(super) struct Trouble {
-    /// In words.
+    /// The reason in words.
     pub(super) cause: String,
-    /// Had something been put in its place already?
+    /// Whether something had already been put in its place.
     pub(super) begun: bool,
 }
 
 /// Why one step was not made.
 enum Stopped {
-    /// Somebody else was faster; what they made is.
+    /// Somebody else changed the path first; their change stays.
     Changed(PathBuf, &'static str),
     Failed(DiskError),
 }
@@ -47,12 +47,12 @@ impl Stopped {
     }
 }
 
-/// What is done about a path that somebody else changed in the meantime.
+/// What to do about a path that somebody else changed in the meantime.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Race {
-    /// Everything ends.
+    /// Stop everything.
     Stop,
-    /// It is left as it is, and the others go on.
+    /// Leave the path as it is and continue with the others.
     Leave,
 }
 
@@ -92,13 +92,13 @@ pub(super) fn perform(
     Ok(left)
 }
 
-/// Something that was made before anything was put in its place.
+/// Something that was created before anything was put in its place.
 struct MadeBefore<'s> {
     step: &'s Step,
     directory: bool,
 }
 
-/// Makes the new directories and, under temporary names, all new files and links, and waits until
+/// Creates the new directories and, under temporary names, all new files and links, and waits until
 /// they are on the disk.
 fn stage_all<'s>(
     handles: &mut Handles<'_>,
@@ -135,7 +135,7 @@ fn stage_all<'s>(
     Ok(staged)
 }
 
-/// Takes away what was made before the trouble. What fails here, the next run takes away.
+/// Removes what was created before the failure. If this fails, the next run does it.
 fn clear(handles: &mut Handles<'_>, made: &[MadeBefore<'_>]) {
     for MadeBefore { step, directory } in made.iter().rev() {
         let Ok(parent) = handles.get(&step.parent) else { continue };
@@ -148,7 +148,7 @@ fn clear(handles: &mut Handles<'_>, made: &[MadeBefore<'_>]) {
     }
 }
 
-/// Puts what one step made in its place.
+/// Puts what one step created in its place.
 fn put(handles: &mut Handles<'_>, step: &Step, file: Option<&OpenFile>) -> Result<(), Stopped> {
     match step.action() {
         Action::MakeDirectory | Action::RemoveDirectory => Ok(()),
@@ -169,7 +169,7 @@ fn changed(step: &Step, what: &'static str) -> Stopped {
     Stopped::Changed(step.path.clone(), what)
 }
 
-/// Sets owner, mode and attributes of what is there, through its own handle.
+/// Sets owner, mode and attributes of an existing file or directory, through its own descriptor.
 fn dress_in_place(
     disk: &dyn Disk,
     directory: &Directory,
@@ -180,7 +180,8 @@ fn dress_in_place(
     let Some(now) = now else { return Err(changed(step, "it is gone")) };
     match current {
         Some(then) if !unchanged(&now, then) => return Err(changed(step, "its content or owner")),
-        // Just made by us: as nobody else's directory can be.
+        // A directory that this program just created has this owner and mode, which no other user's
+        // directory can have.
         None if now.metadata.uid != disk.user() || now.metadata.mode & 0o077 != 0 => {
             return Err(changed(step, "it was replaced"));
         }
@@ -204,8 +205,8 @@ fn dress_in_place(
     Ok(disk.sync(&file)?)
 }
 
-/// Gives the new content its name, and takes the old one away once it is known to be what was
-/// read, and the new one to be what was made.
+/// Gives the new content its name, and removes the old content once it is certain that the old
+/// content is what was read and the new content is what was created.
 fn place(
     disk: &dyn Disk,
     directory: &Directory,
@@ -227,7 +228,7 @@ fn place(
         Err(error) if error.kind == DiskErrorKind::NotFound => {
             return Err(changed(step, "it is gone"));
         }
-        // Where two names cannot be exchanged, a moment stays between the look and the step.
+        // If two names cannot be exchanged, a moment remains between the check and the step.
         Err(error) if error.kind == DiskErrorKind::Unsupported => {
             return match disk.inspect(directory, to)? {
                 Some(now) if unchanged(&now, then) => {
@@ -251,7 +252,7 @@ fn place(
     }
 }
 
-/// Takes a file or link away, once it is known to be what was read.
+/// Removes a file or link once it is certain that it is what was read.
 fn remove(disk: &dyn Disk, directory: &Directory, step: &Step) -> Result<(), Stopped> {
     let Some(then) = &step.current else { return Ok(()) };
     let (aside, name) = (&step.temporary, &step.name);
@@ -270,7 +271,7 @@ fn remove(disk: &dyn Disk, directory: &Directory, step: &Step) -> Result<(), Sto
     }
 }
 
-/// Is it what we made that is now?
+/// Checks that the path now contains what this transaction created.
 fn verify(
     disk: &dyn Disk,
     directory: &Directory,
@@ -302,8 +303,8 @@ fn remove_directory(handles: &mut Handles<'_>, step: &Step) -> Result<(), Stoppe
     }
 }
 
-/// Waits until every name is on the disk, and makes sure that the directories are still where
-/// they were.
+/// Waits until every name is on the disk, and makes sure that the directories are still where they
+/// were.
 fn finish(handles: &Handles<'_>, race: Race) -> Result<(), Stopped> {
     for (path, directory) in handles.all() {
         handles.disk.sync_directory(directory)?;

@@ -1,7 +1,8 @@
 //! Undoes a transaction, whatever state a crash or a failure left it in.
 //!
-//! For each path it compares the journal, what is there now, and what its two temporary names
-//! contain. What is neither the old nor the new content belongs to somebody else and is left alone.
+//! For each path, it compares the journal, the present content, and the content of the two
+//! temporary names. Content that is neither the old nor the new one belongs to somebody else and is
+//! left alone.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -14,7 +15,7 @@ use super::step::Step;
 use super::{Content, Left};
 use crate::host::disk::{Directory, DiskError, DiskErrorKind, Found, Held, Renaming};
 
-/// Brings every path of a transaction back to what was there before.
+/// Restores the old content of every path of a transaction.
 pub(super) fn restore(handles: &mut Handles<'_>, record: &Record) -> Result<Vec<Left>, Trouble> {
     let mut left = Vec::new();
     let steps = plan(handles, record, &mut left)
@@ -29,7 +30,7 @@ fn plan(
     left: &mut Vec<Left>,
 ) -> Result<Vec<Step>, DiskError> {
     let mut steps = Vec::new();
-    // Directories that come back first.
+    // The directories that must be restored first.
     let again: BTreeSet<&Path> = record
         .entries
         .iter()
@@ -87,7 +88,7 @@ fn plan(
     Ok(steps)
 }
 
-/// Takes the temporary names of an entry away.
+/// Removes the temporary names of an entry.
 fn tidy(
     handles: &Handles<'_>,
     directory: &Directory,
@@ -106,7 +107,8 @@ fn tidy(
         if stands(Some(&aside), other) || same_inode || (!placed && is_begun(&aside, target)) {
             handles.disk.unlink(directory, temporary)?;
         } else if placed {
-            // What was taken out of its place in the last moment is not what was read.
+            // The content that was displaced at the last moment is not what was read, so it is put
+            // back.
             let how = if standing.is_some() { Renaming::Exchange } else { Renaming::New };
             handles.disk.rename(directory, temporary, name, how)?;
             if how == Renaming::Exchange {
@@ -120,7 +122,7 @@ fn tidy(
     Ok(())
 }
 
-/// Is it the beginning of what was meant to be made?
+/// Whether it is the beginning of the content that was to be created.
 fn is_begun(aside: &Found, target: &Content) -> bool {
     match (&aside.held, target) {
         (Held::Bytes(held), Content::File { bytes, .. }) => bytes.starts_with(held),

@@ -1,11 +1,11 @@
 //! The state directory: the lock, and one directory for each transaction.
 //!
 //! ```text
-//! lock                      who is at it
+//! lock                      the process that uses the directory
 //! transactions/00000007/    mode 0700
-//!     before-0 …            what stood at each path, mode 0600
-//!     journal.json          what is to be done
-//!     state                 how far it is; written last, so that without it nothing was begun
+//!     before-0 …            the old content of each path, mode 0600
+//!     journal.json          the changes to be made
+//!     state                 its state; written last, so without this file it never started
 //! ```
 
 use std::ffi::{OsStr, OsString};
@@ -20,20 +20,20 @@ const JOURNAL: &str = "journal.json";
 const STATE: &str = "state";
 const TRANSACTIONS: &str = "transactions";
 
-/// How far a transaction is.
+/// The state of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::fix) enum State {
-    /// About to be made; a crash takes it back.
+    /// About to be made; after a crash, it is undone.
     Prepared,
-    /// Made.
+    /// Completed.
     Committed,
-    /// Being taken back because the user wants it; a crash goes on with that.
+    /// Being undone because the user asked for it; after a crash, the undo continues.
     Undoing,
-    /// Taken back.
+    /// Undone.
     Undone,
-    /// Being taken back because it did not validate.
+    /// Being undone because it did not validate.
     RollingBack,
-    /// Taken back because it did not validate.
+    /// Undone because it did not validate.
     RolledBack,
 }
 
@@ -47,20 +47,20 @@ const STATES: [(State, &str); 6] = [
 ];
 
 impl State {
-    /// Must the next run go on with it?
+    /// Whether the next run must continue it.
     pub(super) fn is_open(self) -> bool {
         matches!(self, Self::Prepared | Self::Undoing | Self::RollingBack)
     }
 }
 
-/// Reads transactions; needs no lock, and changes nothing.
+/// Reads transactions without a lock and without changing anything.
 pub(in crate::fix) struct Shelf<'d> {
     disk: &'d dyn Disk,
     transactions: Directory,
 }
 
 impl<'d> Shelf<'d> {
-    /// The shelf of a state directory, where there is one.
+    /// The transactions of a state directory, if it exists.
     pub(in crate::fix) fn look(
         disk: &'d dyn Disk,
         path: &Path,
@@ -92,7 +92,7 @@ impl<'d> Shelf<'d> {
         Ok(numbers)
     }
 
-    /// How far a transaction is; `None` if it was never begun.
+    /// The state of a transaction; `None` if it never started.
     pub(in crate::fix) fn state(&self, id: TransactionId) -> Result<Option<State>, StoreError> {
         let directory = self.open(id)?;
         let Some(bytes) = self.read(&directory, OsStr::new(STATE))? else { return Ok(None) };
@@ -126,13 +126,13 @@ impl<'d> Shelf<'d> {
         }))
     }
 
-    /// Keeps a new transaction, ready to be made.
+    /// Stores a new transaction that is ready to be made.
     pub(super) fn prepare(&self, record: &Record) -> Result<TransactionId, StoreError> {
         let last = self.numbers()?.last().map_or(0, |id| id.0);
         let id = TransactionId(last.saturating_add(1));
         let result = self.keep(id, record);
         if result.is_err() {
-            // Whatever stays is without a state, and so goes at the next run.
+            // Whatever remains has no state, so the next run removes it.
             let _ = self.remove(id);
         }
         result.map(|()| id)
@@ -160,7 +160,7 @@ impl<'d> Shelf<'d> {
         self.disk.sync(&file)
     }
 
-    /// Says how far a transaction is, all at once.
+    /// Sets the state of a transaction atomically.
     pub(super) fn set_state(&self, id: TransactionId, state: State) -> Result<(), StoreError> {
         let directory = self.open(id)?;
         let word = STATES.iter().find(|(known, _)| *known == state).map_or("", |(_, word)| word);
@@ -175,7 +175,8 @@ impl<'d> Shelf<'d> {
         Ok(self.disk.sync_directory(&directory)?)
     }
 
-    /// Forgets a transaction. The state goes first, so that half of this is as good as all.
+    /// Deletes a transaction. Its state is deleted first, so that a partial deletion counts as a
+    /// complete one.
     pub(super) fn remove(&self, id: TransactionId) -> Result<(), StoreError> {
         let directory = match self.open(id) {
             Err(StoreError::Disk(DiskError { kind: DiskErrorKind::NotFound, .. })) => return Ok(()),
@@ -190,7 +191,7 @@ impl<'d> Shelf<'d> {
     }
 }
 
-/// Opens the state directory, makes it where it is missing, and locks it.
+/// Opens the state directory, creates it if it is missing, and locks it.
 pub(super) fn open<'d>(disk: &'d dyn Disk, path: &Path) -> Result<(Shelf<'d>, Lock), StoreError> {
     let above = make_way(disk, &disk.resolve(parent(path))?)?;
     let (state, _) = make(disk, &above, name(path)?)?;
@@ -205,7 +206,7 @@ pub(super) fn open<'d>(disk: &'d dyn Disk, path: &Path) -> Result<(Shelf<'d>, Lo
     Ok((Shelf { disk, transactions }, lock))
 }
 
-/// Opens a directory below the state directory, and makes both where they are missing.
+/// Opens a directory below the state directory, and creates both if they are missing.
 pub(super) fn below(disk: &dyn Disk, path: &Path, child: &OsStr) -> Result<Directory, StoreError> {
     let above = make_way(disk, &disk.resolve(parent(path))?)?;
     let (state, _) = make(disk, &above, name(path)?)?;
@@ -216,7 +217,7 @@ pub(super) fn below(disk: &dyn Disk, path: &Path, child: &OsStr) -> Result<Direc
     Ok(directory)
 }
 
-/// Opens a directory of mode 0700, and makes it where it is missing; says whether it did.
+/// Opens a directory with mode 0700, and creates it if it is missing; returns whether it did.
 fn make(disk: &dyn Disk, above: &Directory, name: &OsStr) -> Result<(Directory, bool), StoreError> {
     let mut made = true;
     match disk.mkdir(above, name) {
@@ -234,7 +235,7 @@ fn make(disk: &dyn Disk, above: &Directory, name: &OsStr) -> Result<(Directory, 
     Ok((directory, made))
 }
 
-/// Opens the directory above the state directory, and makes what is missing of the way.
+/// Opens the directory above the state directory, and creates what is missing of its path.
 fn make_way(disk: &dyn Disk, path: &Path) -> Result<Directory, StoreError> {
     let mut missing: Vec<&OsStr> = Vec::new();
     let mut at = path;
@@ -252,8 +253,8 @@ fn make_way(disk: &dyn Disk, path: &Path) -> Result<Directory, StoreError> {
     while let Some(name) = missing.pop() {
         let made;
         (directory, made) = make(disk, &directory, name)?;
-        // As the distributions' packages make it for root; as the XDG base directory
-        // specification says for a user.
+        // For root, with the mode that distributions' packages use; for a user, as the XDG base
+        // directory specification says.
         if made && disk.user() == 0 {
             let found = disk.inspect_directory(&directory)?;
             let file = disk.open(&directory, OsStr::new("."), found.identity)?;
@@ -263,7 +264,7 @@ fn make_way(disk: &dyn Disk, path: &Path) -> Result<Directory, StoreError> {
     Ok(directory)
 }
 
-/// Nobody else may have made the directory, or be able to write or read in it.
+/// Checks that nobody else created the directory, and that nobody else can write or read in it.
 fn trust(disk: &dyn Disk, directory: &Directory) -> Result<(), StoreError> {
     let found = disk.inspect_directory(directory)?;
     let untrusted = |why| StoreError::Untrusted { path: directory.path().into(), why };

@@ -7,29 +7,29 @@ use std::path::PathBuf;
 use super::Content;
 use crate::host::disk::{Attribute, Found, Held};
 
-/// One path on its way from what is to what is to be.
+/// One path on its way from the present content to the new one.
 pub(super) struct Step {
     pub(super) path: PathBuf,
     pub(super) parent: PathBuf,
     pub(super) name: OsString,
-    /// The name under which the new content is made, or the old one is put aside.
+    /// The name under which the new content is created, or to which the old content is moved.
     pub(super) temporary: OsString,
     pub(super) current: Option<Found>,
     pub(super) target: Content,
-    /// The extended attributes it is meant to have; none: those that a new file gets.
+    /// The extended attributes that it must have; `None` for those that a new file gets.
     pub(super) attributes: Option<Vec<Attribute>>,
     /// The owner of a link.
     pub(super) link_owner: Option<(u32, u32)>,
 }
 
-/// What has to be done for a step.
+/// The operation needed for a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     MakeDirectory,
     RemoveDirectory,
-    /// Owner, mode and attributes of what is there.
+    /// Set owner, mode and attributes of what exists.
     Dress,
-    /// A file or link that is newly created and put in place.
+    /// Create a new file or link and put it in place.
     Place,
     Remove,
 }

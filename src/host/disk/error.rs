@@ -1,16 +1,16 @@
-//! Why a step of writing failed.
+//! Why a step of a repair failed.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-/// Why a step did not happen. It never holds content.
+/// Why a step did not happen. It never contains a file's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskError {
     /// The path as the deployment sees it.
     pub path: PathBuf,
-    /// What was tried.
+    /// What the step tried to do.
     pub doing: &'static str,
     /// What went wrong.
     pub kind: DiskErrorKind,
@@ -21,37 +21,37 @@ pub struct DiskError {
 pub enum DiskErrorKind {
     /// No such file or directory.
     NotFound,
-    /// Something has the name already.
+    /// The name is already taken.
     Exists,
-    /// The right is missing (EACCES, EPERM).
+    /// The permission is missing (EACCES, EPERM).
     PermissionDenied,
     /// The file system is mounted read-only.
     ReadOnly,
-    /// The file system, or what the user may have of it, is full.
+    /// The file system, or the user's share of it, is full.
     Full,
-    /// A link is in the way, where none is followed.
+    /// A link is in a place where links are not followed.
     Link,
     /// A component of the path is not a directory.
     NotADirectory,
     /// The directory is not empty.
     NotEmpty,
-    /// The file system does not know how to do this.
+    /// The file system does not support this.
     Unsupported,
-    /// The name has gone to another inode in the meantime.
+    /// The name now belongs to another inode.
     Replaced,
-    /// Larger than what is read.
+    /// Larger than the limit for reading.
     TooLarge,
-    /// Somebody else holds the lock.
+    /// Another process has the lock.
     Locked {
-        /// Who: what the lock's file says.
+        /// The process, according to the lock file.
         holder: String,
     },
-    /// Anything else, in the operating system's words.
+    /// Any other error, in the operating system's words.
     Other(String),
 }
 
 impl DiskErrorKind {
-    /// What the kernel's error means here.
+    /// The kind of an error of the kernel.
     pub fn from_errno(errno: Errno) -> Self {
         match errno {
             Errno::NOENT => Self::NotFound,

@@ -1,4 +1,4 @@
-//! Inspects one inode through an open handle: its kind, its content, its metadata.
+//! Inspects one inode through an open descriptor: its kind, its content, its metadata.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
@@ -13,10 +13,10 @@ use super::super::tree::metadata;
 use super::super::{FileKind, READ_LIMIT};
 use super::{Attribute, DiskErrorKind, Found, Held, Identity};
 
-/// The most bytes that one attribute, or the list of all, has (`xattr(7)`).
+/// The largest size in bytes of one attribute, or of the list of all attributes (`xattr(7)`).
 const ATTRIBUTE_LIMIT: usize = 64 << 10;
 
-/// What has this name in the directory.
+/// Inspects what has this name in the directory.
 pub(super) fn inspect(directory: &OwnedFd, name: &OsStr) -> Result<Option<Found>, DiskErrorKind> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let handle = match fs::openat(directory, name, flags, Mode::empty()) {
@@ -27,7 +27,7 @@ pub(super) fn inspect(directory: &OwnedFd, name: &OsStr) -> Result<Option<Found>
     let stat = fs::fstat(&handle).map_err(DiskErrorKind::from_errno)?;
     let kind = metadata(&stat).kind;
     if kind == FileKind::File || kind == FileKind::Directory {
-        // Only now is it known that opening it for reading does nothing else.
+        // Only now is it certain that opening the file for reading has no side effects.
         let opened = reopen(directory, name, identity(&stat))?;
         return inspect_open(&opened).map(Some);
     }
@@ -40,7 +40,7 @@ pub(super) fn inspect(directory: &OwnedFd, name: &OsStr) -> Result<Option<Found>
     Ok(Some(found(&stat, held)))
 }
 
-/// Opens for reading what a name meant a moment ago.
+/// Opens what a name referred to a moment ago for reading.
 pub(super) fn reopen(
     directory: &OwnedFd,
     name: &OsStr,
@@ -56,7 +56,7 @@ pub(super) fn reopen(
     if identity(&stat) == expected { Ok(opened) } else { Err(DiskErrorKind::Replaced) }
 }
 
-/// What an open file or directory is.
+/// Inspects an open file or directory.
 pub(super) fn inspect_open(opened: &OwnedFd) -> Result<Found, DiskErrorKind> {
     let stat = fs::fstat(opened).map_err(DiskErrorKind::from_errno)?;
     let held = if metadata(&stat).kind == FileKind::File {
@@ -70,7 +70,7 @@ pub(super) fn inspect_open(opened: &OwnedFd) -> Result<Found, DiskErrorKind> {
     } else {
         Held::Nothing
     };
-    // Where a file system knows no such flags, it has none.
+    // A file system that does not support such flags has none set.
     let flags = fs::ioctl_getflags(opened).unwrap_or(IFlags::empty());
     let mount = fs::fstatvfs(opened).map_err(DiskErrorKind::from_errno)?;
     Ok(Found {
@@ -82,7 +82,7 @@ pub(super) fn inspect_open(opened: &OwnedFd) -> Result<Found, DiskErrorKind> {
     })
 }
 
-/// The extended attributes, sorted by name. A file system that knows none has none.
+/// The extended attributes, sorted by name; empty if the file system does not support them.
 pub(super) fn attributes(file: impl AsFd) -> Result<Vec<Attribute>, DiskErrorKind> {
     let mut list = vec![0_u8; ATTRIBUTE_LIMIT];
     let length = match fs::flistxattr(&file, list.as_mut_slice()) {
@@ -97,7 +97,8 @@ pub(super) fn attributes(file: impl AsFd) -> Result<Vec<Attribute>, DiskErrorKin
         let mut value = vec![0_u8; ATTRIBUTE_LIMIT];
         match fs::fgetxattr(&file, name, value.as_mut_slice()) {
             Ok(length) => value.truncate(length),
-            // Gone in the meantime, or listed but not ours to read.
+            // The attribute was removed in the meantime, or is listed but not readable for this
+            // process.
             Err(Errno::NODATA | Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) => continue,
             Err(errno) => return Err(DiskErrorKind::from_errno(errno)),
         }

@@ -2,8 +2,9 @@
 //!
 //! [`Disk`] has one method for each single step that the kernel performs completely or not at all,
 //! so that a test can make any of them fail, or kill the process before, after or during it. A step
-//! names what it works on by an open directory and one name in it, never by a path, so that a
-//! directory that is swapped in the meantime leads nowhere else. [`TreeDisk`] does the steps.
+//! identifies its target by an open directory and one name in it, never by a path, so that a
+//! directory that is swapped in the meantime cannot redirect the step. [`TreeDisk`] performs the
+//! steps.
 //!
 //! Sources: `openat(2)`, `rename(2)`, `fsync(2)`, `xattr(7)`, `acl(5)`, `ioctl_iflags(2)`,
 //! `flock(2)`.
@@ -21,8 +22,7 @@ use super::Metadata;
 pub use error::{DiskError, DiskErrorKind};
 pub use tree::TreeDisk;
 
-/// An open directory. All that happens in it happens in this very inode, wherever its name leads
-/// by now.
+/// An open directory. All steps on it affect this very inode, wherever its name leads by now.
 #[derive(Debug)]
 pub struct Directory {
     fd: OwnedFd,
@@ -30,13 +30,13 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Where it was found, as the deployment sees it.
+    /// The path at which it was found, as the deployment sees it.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// An open file or directory whose content, owner, mode or attributes are set.
+/// An open file or directory, for changes to its content, owner, mode or attributes.
 #[derive(Debug)]
 pub struct OpenFile {
     fd: OwnedFd,
@@ -45,18 +45,19 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    /// Where it was opened, as the deployment sees it.
+    /// The path at which it was opened, as the deployment sees it.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Which inode it is.
+    /// The identity of its inode.
     pub fn identity(&self) -> Identity {
         self.identity
     }
 }
 
-/// The lock of a state directory, held until it is dropped or the process ends, however it ends.
+/// The lock of a state directory, which lasts until it is dropped or the process exits for any
+/// reason.
 #[derive(Debug)]
 pub struct Lock {
     fd: OwnedFd,
@@ -64,99 +65,100 @@ pub struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // A process that is just being started may still share the open file, and with it the
-        // lock: closing it would not be enough.
+        // A process that is just being started may still share the open file and thus the lock:
+        // closing the file would not be enough.
         let _ = rustix::fs::flock(&self.fd, rustix::fs::FlockOperation::Unlock);
     }
 }
 
-/// Which inode something is.
+/// The identity of an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// The file system.
     pub device: u64,
-    /// The inode's number in it.
+    /// The number of the inode in it.
     pub inode: u64,
 }
 
-/// One extended attribute. Access lists are such, too (`system.posix_acl_access`).
+/// One extended attribute. Access control lists are extended attributes too
+/// (`system.posix_acl_access`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Attribute {
-    /// Its name, with the class in front.
+    /// Its name, with the class as its prefix.
     pub name: OsString,
     /// Its value.
     pub value: Vec<u8>,
 }
 
-/// What something holds.
+/// The content of an inode.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Held {
     /// A regular file's bytes.
     Bytes(Vec<u8>),
-    /// What a link says.
+    /// The target of a link, as written.
     Target(PathBuf),
-    /// Nothing that is read: a directory, a socket, a fifo, a device.
+    /// Nothing that can be read: a directory, a socket, a fifo, a device.
     Nothing,
 }
 
-/// One inode as it was found. It holds a file's bytes, so it has no `Debug`.
+/// One inode as it was found. It contains a file's bytes, so it has no `Debug`.
 #[derive(Clone)]
 pub struct Found {
-    /// Which inode.
+    /// The identity of the inode.
     pub identity: Identity,
     /// Kind, mode, owner and size.
     pub metadata: Metadata,
-    /// Under how many names it is known.
+    /// The number of its names.
     pub links: u64,
-    /// What it holds.
+    /// Its content.
     pub held: Held,
     /// The extended attributes of a file or a directory, sorted by name.
     pub attributes: Vec<Attribute>,
-    /// `chattr +i`: it cannot be changed, renamed or removed, by root neither.
+    /// `chattr +i`: it cannot be changed, renamed or removed, even by root.
     pub immutable: bool,
     /// `chattr +a`: it can only grow.
     pub append_only: bool,
-    /// It is on a file system that is mounted read-only.
+    /// Whether its file system is mounted read-only.
     pub read_only: bool,
 }
 
-/// How a name is given to something.
+/// What happens to the new name when a file is renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renaming {
-    /// What has the name now, is gone.
+    /// What has the new name now is replaced.
     Replace,
-    /// Nothing may have the name now.
+    /// The new name must not exist.
     New,
-    /// The two names are exchanged; both must be there.
+    /// The two names are exchanged; both must exist.
     Exchange,
 }
 
-/// The single steps of writing.
+/// The single steps of a repair.
 pub trait Disk {
-    /// The path as it is kept: absolute, without `.` and `..`.
+    /// The normalised path: absolute, without `.` and `..`.
     fn place(&self, path: &Path) -> PathBuf;
 
-    /// The path free of links, which are followed as the deployment would. For the way to the state
-    /// directory only: the paths that are changed are free of links as they are.
+    /// The path with its links resolved as the deployment would. Only for the path to the state
+    /// directory: the paths that are changed already contain no links.
     fn resolve(&self, path: &Path) -> Result<PathBuf, DiskError>;
 
     /// Opens a directory. A link anywhere in the path is an error, not followed.
     fn directory(&self, path: &Path) -> Result<Directory, DiskError>;
 
-    /// Opens a directory in a directory. A link is an error.
+    /// Opens a subdirectory of an open directory. A link is an error.
     fn subdirectory(&self, directory: &Directory, name: &OsStr) -> Result<Directory, DiskError>;
 
-    /// What the open directory itself is.
+    /// Inspects the open directory itself.
     fn inspect_directory(&self, directory: &Directory) -> Result<Found, DiskError>;
 
-    /// What has this name. A link is not followed; a fifo or a device is not opened.
+    /// Inspects what has this name. A link is not followed; a fifo or a device is not opened.
     fn inspect(&self, directory: &Directory, name: &OsStr) -> Result<Option<Found>, DiskError>;
 
     /// The names in a directory, sorted.
     fn list(&self, directory: &Directory) -> Result<Vec<OsString>, DiskError>;
 
-    /// Opens a file or directory that was found, to set its owner, mode and attributes; an error
-    /// where the name has gone to another inode.
+    /// Opens a file or directory that was inspected, to set its owner, mode and attributes. Fails
+    /// if the name now belongs to another inode.
     fn open(
         &self,
         directory: &Directory,
@@ -167,10 +169,10 @@ pub trait Disk {
     /// The extended attributes of an open file.
     fn attributes(&self, file: &OpenFile) -> Result<Vec<Attribute>, DiskError>;
 
-    /// Makes a file of mode 0600 under a name that nothing has.
+    /// Creates a file of mode 0600. The name must not exist.
     fn create(&self, directory: &Directory, name: &OsStr) -> Result<OpenFile, DiskError>;
 
-    /// Adds bytes to a file that was just made.
+    /// Appends bytes to a file that was just created.
     fn write(&self, file: &OpenFile, bytes: &[u8]) -> Result<(), DiskError>;
 
     /// Sets owner and group.
@@ -182,16 +184,16 @@ pub trait Disk {
     /// Sets an extended attribute.
     fn set_attribute(&self, file: &OpenFile, attribute: &Attribute) -> Result<(), DiskError>;
 
-    /// Takes an extended attribute away.
+    /// Removes an extended attribute.
     fn remove_attribute(&self, file: &OpenFile, name: &OsStr) -> Result<(), DiskError>;
 
-    /// Returns when content, owner, mode and attributes are on the disk.
+    /// Returns once content, owner, mode and attributes are on the disk.
     fn sync(&self, file: &OpenFile) -> Result<(), DiskError>;
 
-    /// Returns when the directory's names are on the disk.
+    /// Returns once the directory's names are on the disk.
     fn sync_directory(&self, directory: &Directory) -> Result<(), DiskError>;
 
-    /// Makes a symbolic link under a name that nothing has.
+    /// Creates a symbolic link. The name must not exist.
     fn symlink(&self, directory: &Directory, name: &OsStr, target: &Path) -> Result<(), DiskError>;
 
     /// Sets owner and group of a symbolic link itself.
@@ -203,7 +205,7 @@ pub trait Disk {
         gid: u32,
     ) -> Result<(), DiskError>;
 
-    /// Gives a name to what has another name in the same directory.
+    /// Renames something within a directory.
     fn rename(
         &self,
         directory: &Directory,
@@ -212,21 +214,21 @@ pub trait Disk {
         how: Renaming,
     ) -> Result<(), DiskError>;
 
-    /// Takes the name of a file or link away.
+    /// Removes the name of a file or link.
     fn unlink(&self, directory: &Directory, name: &OsStr) -> Result<(), DiskError>;
 
-    /// Makes a directory of mode 0700.
+    /// Creates a directory of mode 0700.
     fn mkdir(&self, directory: &Directory, name: &OsStr) -> Result<(), DiskError>;
 
     /// Removes an empty directory.
     fn rmdir(&self, directory: &Directory, name: &OsStr) -> Result<(), DiskError>;
 
-    /// Takes the lock `name` in a directory, or says at once who holds it.
+    /// Takes the lock `name` in a directory, or fails at once with its holder.
     fn lock(&self, directory: &Directory, name: &OsStr) -> Result<Lock, DiskError>;
 
-    /// The number of the user that writes.
+    /// The number of the user who performs the steps.
     fn user(&self) -> u32;
 
-    /// Text that nobody can foresee, fit for a name.
+    /// Unpredictable text that can be part of a file name.
     fn unforeseeable(&self) -> String;
 }

@@ -1,9 +1,9 @@
-//! Performs the steps of writing in this host's file system or in the tree under `--root DIR`.
+//! Performs the steps of a repair in this host's file system or in the tree under `--root DIR`.
 //!
-//! A path is followed from a handle of the root, component by component, each opened below the
-//! previous one with `O_NOFOLLOW`: no link leads anywhere, so nothing outside the root is reached.
-//! `openat2(2)` with `RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH` would do the same in one call, but is
-//! missing under old kernels and strict container profiles, and one way is enough.
+//! A path is followed from a descriptor of the root, component by component, each opened below the
+//! previous one with `O_NOFOLLOW`: no link is followed, so nothing outside the root is reached.
+//! `openat2(2)` with `RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH` would do the same in one call, but old
+//! kernels and strict container profiles do not offer it, and one implementation is enough.
 
 use std::collections::hash_map::RandomState;
 use std::ffi::{OsStr, OsString};
@@ -28,7 +28,7 @@ use super::{
 #[derive(Debug)]
 pub struct TreeDisk {
     top: OwnedFd,
-    /// The tree's root as this host names it.
+    /// The tree's root in this host's file system.
     root: PathBuf,
     /// Where relative paths start.
     base: PathBuf,
@@ -58,11 +58,13 @@ impl TreeDisk {
     }
 
     fn enter(&self, directory: &OwnedFd, name: &OsStr, last: bool) -> Result<OwnedFd, Errno> {
-        // A directory on the way needs to be searched only, the last one to be synced, too.
+        // A directory on the way only needs to be searchable; the last one must be readable too, so
+        // that it can be synced.
         let access = if last { OFlags::RDONLY } else { OFlags::PATH };
         let flags = access | OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match fs::openat(directory, name, flags, Mode::empty()) {
-            // A link under O_NOFOLLOW|O_DIRECTORY is "not a directory": say what it is.
+            // With O_NOFOLLOW|O_DIRECTORY, the kernel reports a link as "not a directory"; report
+            // the link instead.
             Err(Errno::NOTDIR) if is_link(directory, name) => Err(Errno::LOOP),
             other => other,
         }
@@ -252,7 +254,7 @@ impl Disk for TreeDisk {
 
     fn sync_directory(&self, directory: &Directory) -> Result<(), DiskError> {
         match fs::fsync(&directory.fd) {
-            // Some file systems cannot sync a directory, and need not.
+            // Some file systems cannot sync a directory, and do not have to.
             Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
             Err(errno) => Err(at(directory, OsStr::new(""), "write it to the disk")(errno)),
         }
@@ -273,7 +275,7 @@ impl Disk for TreeDisk {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let link = fs::openat(&directory.fd, name, flags, Mode::empty()).map_err(&fail)?;
         let stat = fs::fstat(&link).map_err(&fail)?;
-        // Whoever may write in the directory may have put something of other people's there.
+        // Whoever may write in the directory may have put another user's file there.
         let ours = stat.st_uid == self.user() && stat.st_nlink == 1;
         if metadata(&stat).kind != super::super::FileKind::Link || !ours {
             return Err(DiskError { kind: DiskErrorKind::Replaced, ..fail(Errno::INVAL) });
@@ -297,8 +299,8 @@ impl Disk for TreeDisk {
             Renaming::Exchange => RenameFlags::EXCHANGE,
         };
         match fs::renameat_with(fd, from, fd, to, flags) {
-            // Without the flag (NFS, old kernels) a second name does the same: it, too, fails
-            // where there is something already.
+            // Without the flag (NFS, old kernels), creating a second name does the same: it fails
+            // too if the name already exists.
             Err(Errno::INVAL | Errno::NOSYS) if how == Renaming::New => {
                 fs::linkat(fd, from, fd, to, AtFlags::empty()).map_err(&fail)?;
                 fs::unlinkat(fd, from, AtFlags::empty()).map_err(&fail)

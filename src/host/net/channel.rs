@@ -9,25 +9,26 @@ use super::dial::Stream;
 use super::tls::{self, Tls};
 use super::{Address, NetError};
 
-/// A connection that never waits.
+/// A non-blocking connection.
 #[derive(Debug)]
 pub struct Channel {
     stream: Stream,
     tls: Option<Box<ClientConnection>>,
     connected: bool,
-    /// What was given to [`Channel::send`] and is not written yet; under TLS it waits there.
+    /// The bytes given to [`Channel::send`] that are not yet written; TLS keeps them in its own
+    /// buffer.
     unsent: Vec<u8>,
     written: usize,
 }
 
-/// What reading came to.
+/// The state of a connection after reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
-    /// Nothing more for now.
+    /// There is nothing more for now.
     Open,
     /// There may be more at once.
     More,
-    /// The other side has ended the connection in good order.
+    /// The other side ended the connection properly.
     End,
 }
 
@@ -40,19 +41,20 @@ impl Channel {
         Ok(Self { stream, tls, connected, unsent: Vec::new(), written: 0 })
     }
 
-    /// The connection is established (TLS's handshake not counted).
+    /// Whether the connection is established, not counting TLS's handshake.
     pub fn connected(&self) -> bool {
         self.connected
     }
 
-    /// Does it wait until the socket can be written to?
+    /// Whether it waits until the socket can be written to.
     pub fn wants_to_write(&self) -> bool {
         !self.connected
             || self.unsent.len() > self.written
             || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
-    /// Takes bytes to be sent; [`Channel::advance`] sends them when the connection is established.
+    /// Accepts bytes to be sent; [`Channel::advance`] sends them once the connection is
+    /// established.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), NetError> {
         match &mut self.tls {
             Some(tls) => tls.writer().write_all(bytes).map_err(|error| NetError::from_io(&error)),
@@ -65,15 +67,15 @@ impl Channel {
         }
     }
 
-    /// Goes on with connecting and writing, as far as that goes without waiting. What is read in
-    /// the meantime is left for [`Channel::receive`].
+    /// Continues connecting and writing as far as possible without waiting. What is read in the
+    /// meantime is left for [`Channel::receive`].
     pub fn advance(&mut self) -> Result<(), NetError> {
         if !self.connected {
             match self.stream.failure() {
                 Ok(None) => {}
                 Ok(Some(error)) | Err(error) => return Err(NetError::from_io(&error)),
             }
-            // Not refused is not yet connected: the first write tells.
+            // Not refused does not mean connected: the first write shows it.
             if !self.peer_is_known() {
                 return Ok(());
             }
@@ -107,7 +109,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Reads what has come, as far as there is room, and says how many bytes that were.
+    /// Reads what has arrived, as far as there is room, and returns the number of bytes.
     pub fn receive(&mut self, into: &mut [u8]) -> Result<(usize, Received), NetError> {
         if self.tls.is_some() {
             return self.receive_tls(into);
@@ -115,7 +117,8 @@ impl Channel {
         match retry(|| self.stream.read(into)) {
             Ok(0) => Ok((0, Received::End)),
             Ok(read) if read == into.len() => Ok((read, Received::More)),
-            // What is left after this, an end included, raises an event of its own.
+            // If anything is left after this, even just the end of the connection, the poller
+            // reports it in another event.
             Ok(read) => Ok((read, Received::Open)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok((0, Received::Open)),
             Err(error) => Err(NetError::from_io(&error)),
@@ -127,11 +130,11 @@ impl Channel {
         match tls.reader().read(into) {
             Ok(0) => return Ok((0, Received::End)),
             Ok(read) => return Ok((read, Received::More)),
-            // An end without close_notify is common; whether the answer was whole, HTTP tells.
+            // Ending without close_notify is common; HTTP shows whether the response was complete.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 return Ok((0, Received::End));
             }
-            // Nothing is left of what was decrypted.
+            // All decrypted bytes have been read.
             Err(_) => {}
         }
         match retry(|| tls.read_tls(&mut self.stream)) {
@@ -140,7 +143,7 @@ impl Channel {
             Err(error) => return Err(NetError::from_io(&error)),
         }
         if let Err(error) = tls.process_new_packets() {
-            // The alert that says why is worth a try.
+            // Tries to send the alert that says why.
             let _ = tls.write_tls(&mut self.stream);
             return Err(tls::failure(&error));
         }

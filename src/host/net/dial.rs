@@ -32,7 +32,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// A socket that does not wait.
+/// A non-blocking socket.
 #[derive(Debug)]
 pub(super) enum Stream {
     Tcp(TcpStream),
@@ -40,7 +40,7 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Starts to connect. A TCP connection is made or refused later.
+    /// Starts to connect. A TCP connection is established or refused later.
     pub(super) fn connect(address: &Address) -> Result<Self, NetError> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let failed = |errno: Errno| NetError::from_io(&errno.into());
@@ -51,7 +51,7 @@ impl Stream {
                     .map_err(failed)?;
                 match connect(&socket, &name) {
                     Ok(()) => Ok(Self::Unix(socket.into())),
-                    // A unix socket never connects later: its queue is full (unix(7)).
+                    // A unix socket does not connect later: its queue is full (unix(7)).
                     Err(Errno::AGAIN) => Err(NetError::QueueFull),
                     Err(errno) => Err(failed(errno)),
                 }
@@ -61,7 +61,7 @@ impl Stream {
                     if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
                 let socket =
                     socket_with(family, SocketType::STREAM, flags, None).map_err(failed)?;
-                // A request is one small write: it leaves at once.
+                // A request is one small write, which should leave at once.
                 let _ = sockopt::set_tcp_nodelay(&socket, true);
                 match connect(&socket, address) {
                     Ok(()) | Err(Errno::INPROGRESS) => Ok(Self::Tcp(socket.into())),
@@ -71,7 +71,7 @@ impl Stream {
         }
     }
 
-    /// What became of the connection, once the socket can be written to.
+    /// Why connecting failed, if it did, once the socket can be written to.
     pub(super) fn failure(&self) -> io::Result<Option<io::Error>> {
         match self {
             Self::Tcp(stream) => stream.take_error(),

@@ -5,36 +5,36 @@ use std::io;
 
 use rustix::io::Errno;
 
-/// Why a connection was not made, or ended.
+/// Why a connection was not established, or ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetError {
-    /// Nobody listens.
+    /// Nothing listens there.
     Refused,
-    /// The other side threw the connection away (RST, or a broken pipe).
+    /// The other side reset the connection (RST, or a broken pipe).
     Reset,
-    /// The unix socket's file is not there.
+    /// The unix socket's file does not exist.
     NoSocket,
-    /// The unix socket's queue of waiting connections is full. nginx does not wait here either: it
-    /// answers with 502.
+    /// The unix socket's queue of waiting connections is full. nginx does not wait here either, but
+    /// responds with 502.
     QueueFull,
-    /// The right to connect is missing.
+    /// The permission to connect is missing.
     Denied,
-    /// The host's name leads to no address.
+    /// The host's name has no address.
     Unresolved,
     /// No route to the host or its network.
     Unreachable,
     /// The kernel itself gave up waiting.
     TimedOut,
-    /// TLS failed: a certificate that does not hold, no version in common, an alert.
+    /// TLS failed: an invalid certificate, no common version, an alert.
     Tls(String),
-    /// This machine is out of local ports, descriptors or memory: the asking side's own limit.
+    /// This machine is out of local ports, descriptors or memory: a limit on the client's own side.
     Exhausted(String),
     /// Anything else, with the operating system's words.
     Other(String),
 }
 
 impl NetError {
-    /// The error that an error of the operating system means for a connection.
+    /// The connection error that corresponds to an error of the operating system.
     pub(super) fn from_io(error: &io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::CONNREFUSED) => Self::Refused,

@@ -2,11 +2,11 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that are kept for everything that is not a connection.
+/// Descriptors reserved for everything that is not a connection.
 const KEPT: u64 = 64;
 
-/// Makes room for `wanted` connections, as far as the system lets this process (the soft limit on
-/// open files is raised up to the hard one), and says how many there is room for.
+/// Makes room for `wanted` connections as far as the system allows (the soft limit on open files is
+/// raised up to the hard one), and returns how many connections there is room for.
 pub fn make_room(wanted: usize) -> usize {
     let needed = (wanted as u64).saturating_add(KEPT);
     let now = getrlimit(Resource::Nofile);

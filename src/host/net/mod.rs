@@ -1,7 +1,7 @@
 //! Non-blocking sockets for the prober.
 //!
-//! One thread holds thousands of connections, so each step here returns at once: connecting, the
-//! TLS handshake, writing and reading continue when [`poll::Poller`] says that they can.
+//! One thread has thousands of connections, so each step here returns at once: connecting, the TLS
+//! handshake, writing and reading continue when [`poll::Poller`] says that they can.
 //!
 //! Sources: `connect(2)`, `unix(7)`, `tcp(7)`, `epoll(7)`.
 

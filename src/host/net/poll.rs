@@ -13,17 +13,17 @@ use rustix::time::{
 
 use super::Channel;
 
-/// The tokens of the poller's own descriptors; connections count from 0.
+/// The tokens of the poller's own descriptors; those of connections count from 0.
 const WAKER: u64 = u64::MAX;
 const TIMER: u64 = u64::MAX - 1;
 
-/// The most events that are taken at a time, the poller's own two included.
+/// The most events taken at a time, including the poller's own two.
 const ROOM: usize = 256;
 
 /// Waits for many sockets at once, in constant time for each event.
 pub struct Poller {
     epoll: OwnedFd,
-    /// epoll itself waits in whole milliseconds, which a probe would leave late by.
+    /// epoll itself waits in whole milliseconds, which would make a probe start late.
     timer: OwnedFd,
     waker: Arc<OwnedFd>,
 }
@@ -33,7 +33,7 @@ pub struct Poller {
 pub struct Waker(Arc<OwnedFd>);
 
 impl Waker {
-    /// Ends the wait, or the next one.
+    /// Ends the current wait, or the next one.
     pub fn wake(&self) {
         let _ = write(&*self.0, &1_u64.to_ne_bytes());
     }
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Poller {
 }
 
 impl Poller {
-    /// So many tokens at once may not be all.
+    /// If a wait returns this many tokens, there may be more.
     pub const BATCH: usize = ROOM - 2;
 
     /// A poller without sockets.
@@ -61,25 +61,25 @@ impl Poller {
         Ok(Self { epoll, timer, waker: Arc::new(waker) })
     }
 
-    /// What ends the wait from another thread.
+    /// Returns what ends a wait from another thread.
     pub fn waker(&self) -> Waker {
         Waker(Arc::clone(&self.waker))
     }
 
-    /// Watches a connection; `token` is what [`Poller::wait`] calls it.
+    /// Watches a connection, for which [`Poller::wait`] returns `token`.
     pub fn add(&self, channel: &Channel, token: usize) -> Result<(), std::io::Error> {
         let data = epoll::EventData::new_u64(token as u64);
         Ok(epoll::add(&self.epoll, channel.as_fd(), data, interest(channel))?)
     }
 
-    /// Watches for what the connection waits for now.
+    /// Updates which events are watched to those for which the connection now waits.
     pub fn update(&self, channel: &Channel, token: usize) -> Result<(), std::io::Error> {
         let data = epoll::EventData::new_u64(token as u64);
         Ok(epoll::modify(&self.epoll, channel.as_fd(), data, interest(channel))?)
     }
 
-    /// Waits until something happens, at most this long, and gives the tokens of the connections
-    /// that can go on.
+    /// Waits until something happens, at most `limit`, and adds the tokens of the connections that
+    /// can continue to `into`.
     pub fn wait(&self, limit: Duration, into: &mut Vec<usize>) -> Result<(), std::io::Error> {
         into.clear();
         let now = limit.is_zero();
@@ -97,7 +97,7 @@ impl Poller {
             Err(errno) => return Err(errno.into()),
         };
         for event in events {
-            // The record is packed: its parts are copied out.
+            // The struct is packed, so its field is copied out.
             let data = event.data;
             match data.u64() {
                 WAKER => drain(&*self.waker),
@@ -114,7 +114,7 @@ fn interest(channel: &Channel) -> epoll::EventFlags {
     if channel.wants_to_write() { reading | epoll::EventFlags::OUT } else { reading }
 }
 
-/// Takes the count off an event's or a timer's descriptor.
+/// Resets the counter of an event's or a timer's descriptor.
 fn drain(fd: impl AsFd) {
     let mut count = [0_u8; 8];
     let _ = read(fd, &mut count);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::NetError;
 
 /// The addresses of a host and port, in the order in which the system prefers them. The lookup has
-/// no limit of its own, so it is made aside and given up after `limit`.
+/// no limit of its own, so it runs in another thread and is abandoned after `limit`.
 pub fn resolve(host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, NetError> {
     let (sender, receiver) = mpsc::channel();
     let host = host.to_owned();

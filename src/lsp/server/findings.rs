@@ -1,4 +1,4 @@
-//! Checks the folders in which something changed, and tells the client what it does not know yet.
+//! Checks the folders in which something changed, and sends the client whatever is new.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use crate::host::Unsaved;
 use crate::source::show;
 
 impl Server<'_> {
-    /// Checks what changed and publishes what is found.
+    /// Checks the folders that changed and publishes the findings.
     pub(super) fn settle(&mut self) {
         if self.phase != Phase::Ready {
             return;
@@ -79,7 +79,7 @@ impl Server<'_> {
         }
     }
 
-    /// Tells the client what it does not know yet.
+    /// Sends the client the diagnostics that it does not have yet.
     fn publish(&mut self) {
         let mut now: BTreeMap<String, (Option<i32>, Vec<Diagnostic>)> = BTreeMap::new();
         let versions: BTreeMap<&str, i32> =
@@ -93,7 +93,7 @@ impl Server<'_> {
         for (_, diagnostics) in now.values_mut() {
             let key = |one: &Diagnostic| (one.range.start, one.range.end, json!(one).to_string());
             diagnostics.sort_by_cached_key(key);
-            // Of two folders one may be in the other.
+            // One folder may be inside another, so both may contain a diagnostic.
             diagnostics.dedup();
         }
         let mut messages = Vec::new();

@@ -1,7 +1,7 @@
-//! The session: the client's messages, one after the other, and the answers.
+//! The session: receives the client's messages in order and answers them.
 //!
 //! Everything happens in one thread. All changes that arrived in the meantime are applied before
-//! the next check, and an answer that depends on them is given after it.
+//! the next check, and an answer that depends on a change is sent after it is applied.
 
 mod findings;
 mod notices;
@@ -23,23 +23,23 @@ use super::{Checker, Ended};
 use crate::host::{HostError, TreeHost};
 use crate::source::show;
 
-/// As many messages are taken in before the next check.
+/// The most messages that are processed before the next check.
 const BATCH: usize = 1000;
 
-/// How far the session is.
+/// The phase of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Nobody said what the client can do.
+    /// The client has not sent `initialize` yet.
     New,
-    /// `initialize` was answered, and nothing came since.
+    /// `initialize` was answered, and the client has not sent anything since.
     Greeted,
-    /// As long as it goes on.
+    /// The session is in progress.
     Ready,
-    /// `shutdown` was said.
+    /// The client sent `shutdown`.
     Stopped,
 }
 
-/// How urgent words are: the protocol's numbers.
+/// The urgency of a message, with the protocol's numbers.
 #[derive(Debug, Clone, Copy)]
 enum Urgency {
     Error = 1,
@@ -51,24 +51,24 @@ enum Urgency {
 pub(super) struct Server<'c> {
     checker: &'c dyn Checker,
     out: Sender<Value>,
-    /// Is the reader gone?
+    /// Whether the client's input has ended.
     gone: bool,
     phase: Phase,
     client: Client,
     documents: Documents,
     folders: Vec<Folder>,
-    /// Is there a finding that it was not sent yet?
+    /// Whether there is a finding that the client was not sent yet.
     unpublished: bool,
-    /// What the client was last sent for each file, and for which version.
+    /// The diagnostics that the client was last sent for each file, with the version of the file.
     published: BTreeMap<String, (Option<i32>, Vec<Diagnostic>)>,
-    /// Did the client ever name a folder?
+    /// Whether the client ever named a folder.
     has_folders: bool,
-    /// Was it said that a file is in none?
+    /// Whether the client was told that a file is in no folder.
     lone_told: bool,
 }
 
 impl<'c> Server<'c> {
-    /// A session that has not begun.
+    /// A session that has not started.
     pub fn new(checker: &'c dyn Checker, out: Sender<Value>) -> Self {
         Self {
             checker,
@@ -85,7 +85,7 @@ impl<'c> Server<'c> {
         }
     }
 
-    /// Answers until the session ends.
+    /// Answers messages until the session ends.
     pub fn run(mut self, incoming: &Receiver<Incoming>) -> Ended {
         loop {
             let Ok(first) = incoming.recv() else { return Ended::Abruptly };
@@ -172,7 +172,7 @@ impl<'c> Server<'c> {
             "textDocument/didSave" => self.saved(&params),
             "workspace/didChangeWatchedFiles" => self.watched(&params),
             "workspace/didChangeWorkspaceFolders" => self.folders_changed(&params),
-            // Whatever else is reported needs no answer.
+            // Other notifications need no reaction.
             _ => Some(()),
         };
         if understood.is_none() {
@@ -197,7 +197,7 @@ impl<'c> Server<'c> {
                 "positionEncoding": self.client.encoding.name(),
                 "textDocumentSync": {
                     "openClose": true,
-                    // By parts.
+                    // Incremental changes.
                     "change": 2,
                     "save": { "includeText": false },
                 },
@@ -214,10 +214,11 @@ impl<'c> Server<'c> {
         })
     }
 
-    /// What is asked of the client once it listens.
+    /// Sends the requests that are due once the client is initialized.
     fn begin(&mut self) {
         if self.client.watches {
-            // Which files a deployment reads, only a check tells: a site of nginx has no ending.
+            // Only a check knows which files a deployment reads: a site of nginx has no file name
+            // extension.
             let register = json!({ "registrations": [{
                 "id": "files",
                 "method": "workspace/didChangeWatchedFiles",
@@ -240,7 +241,7 @@ fn not_understood() -> (ErrorCode, String) {
     (ErrorCode::InvalidParams, "the parameters are not understood".to_owned())
 }
 
-/// The request that a message takes back.
+/// The request that a message cancels.
 fn cancelled(message: &Incoming) -> Option<String> {
     match message {
         Incoming::Notification { method, params } if method == "$/cancelRequest" => {
@@ -250,13 +251,13 @@ fn cancelled(message: &Incoming) -> Option<String> {
     }
 }
 
-/// The files as they are now: nothing that an earlier look remembers holds any more.
+/// The file system as it is now, without anything cached by an earlier host.
 fn host() -> Result<TreeHost, HostError> {
     TreeHost::live()
 }
 
-/// A line for whoever reads the editor's log, about what cannot be said in the protocol. A reader
-/// that is gone is not an error.
+/// Writes a line for readers of the editor's log, about what the protocol cannot express. Not being
+/// able to write it is no error.
 fn log(text: &str) {
     let _ = writeln!(std::io::stderr(), "deploy-doctor lsp: {text}");
 }

@@ -1,4 +1,4 @@
-//! The client's notifications: texts that it opens, changes and closes, files and folders that
+//! The client's notifications: texts that it opens, changes and closes, and files and folders that
 //! change.
 
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use crate::source::show;
 impl Server<'_> {
     pub(super) fn opened(&mut self, params: Value) -> Option<()> {
         let text = DidOpenTextDocumentParams::deserialize(params).ok()?.text_document;
-        // A text without a file is nothing that is deployed.
+        // A text without a file is not deployed.
         let Some(path) = uri::path(&text.uri) else { return Some(()) };
         let real = host().map_or_else(|_| path.clone(), |host| real(&host, &path));
         if !self.folders.iter().any(|folder| folder.holds(&path) || folder.holds(&real)) {
@@ -30,8 +30,8 @@ impl Server<'_> {
         Some(())
     }
 
-    /// A file that is in no folder: where the client named none at all, the repository around it is
-    /// one.
+    /// Handles a file that is in no folder: if the client named no folder at all, the repository
+    /// around the file becomes one.
     fn lone(&mut self, path: &Path) {
         let repository = || {
             let host = host().ok()?;
@@ -79,7 +79,7 @@ impl Server<'_> {
 
     pub(super) fn watched(&mut self, params: &Value) -> Option<()> {
         for change in params["changes"].as_array()? {
-            // What git writes for itself is not a file of the deployment.
+            // git's own files are not part of the deployment.
             let path = uri::path(&Uri(change["uri"].as_str()?.to_owned()));
             if let Some(path) = path.filter(|path| !path.iter().any(|part| part == ".git")) {
                 self.touched(&path);
@@ -111,10 +111,10 @@ impl Server<'_> {
         }
     }
 
-    /// What a file's change makes out of date.
+    /// Marks the folders whose results a file's change makes out of date.
     fn touched(&mut self, path: &Path) {
         let real = self.documents.get(path).map(|document| document.real.clone());
-        // The settings file may be above the folder.
+        // The settings file may be in a directory above the folder.
         let of_all = path.file_name().is_some_and(|name| name == config::NAME);
         for folder in &mut self.folders {
             let holds = |path: &Path| folder.holds(path);
@@ -122,8 +122,8 @@ impl Server<'_> {
         }
     }
 
-    /// The same for an open text that says something else now. Where nobody asked for it, nothing
-    /// depends on that: whoever writes prose in a large repository is not to wait for checks of it.
+    /// Like [`Self::touched`], for an open text that was edited. A text that no check has read
+    /// affects no result: editing prose in a large repository should not cause checks of it.
     fn retold(&mut self, path: &Path) {
         let before: Vec<bool> = self.folders.iter().map(|folder| folder.changed).collect();
         self.touched(path);

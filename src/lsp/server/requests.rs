@@ -33,7 +33,7 @@ impl Server<'_> {
         for (at, Offered { mut action, data }) in offered {
             match data {
                 Some(data) if self.client.resolves => action.data = serde_json::to_value(data).ok(),
-                // What cannot be made is not offered.
+                // A fix that cannot be made is not offered.
                 Some(data) => match self.edit(at, &data.wanted) {
                     Ok(edit) => action.edit = Some(edit),
                     Err(_) => continue,
@@ -47,7 +47,7 @@ impl Server<'_> {
 
     pub(super) fn resolve(&mut self, params: &Value) -> Result<Value, (ErrorCode, String)> {
         self.settle();
-        // What else is in it is the client's own, and goes back as it came.
+        // Everything else in the action belongs to the client and is returned unchanged.
         let mut action = params.clone();
         let told = action.as_object_mut().ok_or_else(not_understood)?;
         let Some(data) = told.get("data") else { return Ok(action) };
@@ -59,7 +59,7 @@ impl Server<'_> {
         Ok(action)
     }
 
-    /// The edit that fixes come to, worked out once for a state of the files.
+    /// The edit that some fixes produce, computed only once for each state of the files.
     fn edit(&mut self, at: usize, wanted: &Wanted) -> Result<WorkspaceEdit, String> {
         if let Some(known) = self.folders[at].edits.get(wanted) {
             return known.clone();

@@ -16,10 +16,10 @@ use super::{
     Report, SeriesReport, TargetReport, Totals, Watched,
 };
 
-/// Clocks, on which offsets become moments.
+/// The clocks by which offsets become moments.
 struct Clock {
     started: SystemTime,
-    /// The end of what was watched.
+    /// The end of the observed time.
     until: Duration,
 }
 
@@ -35,7 +35,7 @@ impl Clock {
     }
 }
 
-/// Everything that was recorded, as it is reported.
+/// Converts everything that was recorded to a report.
 pub(in crate::probe) fn build(
     settings: &Settings,
     record: &Record,

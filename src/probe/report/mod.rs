@@ -16,9 +16,9 @@ pub(super) use build::build;
 /// A moment of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    /// Since the start, on the monotonic clock.
+    /// The time since the start, on the monotonic clock.
     pub offset: Duration,
-    /// On the wall clock, as it was set at the start.
+    /// The time on the wall clock, as set at the start.
     pub time: SystemTime,
 }
 
@@ -32,26 +32,26 @@ impl Serialize for Moment {
     }
 }
 
-/// All that a run saw.
+/// All results of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// When the first probe was due.
     pub started: Moment,
-    /// When the last probe was answered or given up.
+    /// When the last probe got its outcome.
     pub ended: Moment,
-    /// Probes per second for each target, as asked for.
+    /// Probes per second for each target, as requested.
     pub rate: f64,
-    /// From one probe of a target to its next, in milliseconds.
+    /// The time from one probe of a target to its next, in milliseconds.
     pub interval_ms: f64,
-    /// How long an answer might take, in milliseconds.
+    /// How long a response may take, in milliseconds.
     pub timeout_ms: f64,
     /// `GET` or `HEAD`.
     pub method: &'static str,
     /// All targets and series together.
     pub total: Totals,
-    /// The highest share of failures that this leaves possible.
+    /// The highest share of failures that is compatible with these results.
     pub upper_bound: UpperBound,
-    /// One for each URL.
+    /// One report for each URL.
     pub targets: Vec<TargetReport>,
     /// All targets and series together, in buckets of `bucket_ms` by when probes were due.
     pub timeline: Vec<Bucket>,
@@ -61,26 +61,26 @@ pub struct Report {
     pub marks: Vec<Mark>,
     /// How well the prober itself kept its schedule.
     pub lateness: Lateness,
-    /// How many connections were open at a time.
+    /// How many connections were open at the same time.
     pub open: OpenConnections,
     /// Why the prober itself broke down; `None` if it did not.
     pub broken: Option<String>,
 }
 
-/// Probes, by what became of them.
+/// Probes, by their outcome.
 #[derive(Debug, Clone, Serialize)]
 pub struct Totals {
     /// Sent: `ok` and `failed` together.
     pub sent: u64,
     /// Answered as expected.
     pub ok: u64,
-    /// Failed, of whatever kind.
+    /// Failed, with any kind of failure.
     pub failed: u64,
-    /// Due and not sent, by the prober's own fault; neither success nor failure.
+    /// Due but not sent, through the prober's own fault; neither success nor failure.
     pub not_sent: NotSentCounts,
-    /// The kinds of failure that there were.
+    /// The kinds of failure that occurred.
     pub failures: Vec<Failure>,
-    /// How long answers took; `None` if there was neither a success nor a timeout.
+    /// How long responses took; `None` if there was neither a success nor a timeout.
     pub latency: Option<Latency>,
 }
 
@@ -89,9 +89,9 @@ pub struct Totals {
 pub struct NotSentCounts {
     /// All of them.
     pub total: u64,
-    /// As many connections as may be open hung already.
+    /// The limit on open connections was reached by connections that hang.
     pub no_room: u64,
-    /// The prober itself came more than a timeout late.
+    /// The prober itself was more than a timeout late.
     pub too_late: u64,
     /// This machine was out of ports, descriptors or memory.
     pub exhausted: u64,
@@ -100,9 +100,9 @@ pub struct NotSentCounts {
 /// A kind of failure.
 #[derive(Debug, Clone, Serialize)]
 pub struct Failure {
-    /// Which.
+    /// The kind.
     pub kind: Kind,
-    /// In words.
+    /// The kind in words.
     pub text: &'static str,
     /// How often.
     pub count: u64,
@@ -112,103 +112,103 @@ pub struct Failure {
     pub last: Moment,
 }
 
-/// One URL.
+/// The results for one URL.
 #[derive(Debug, Clone, Serialize)]
 pub struct TargetReport {
-    /// As it was written.
+    /// The URL as written.
     pub url: String,
-    /// The status that counts as its own: the one expected, or the first below 400.
+    /// The status that counts as a success: the expected one, or the first below 400.
     pub status: Option<u16>,
     /// Both series together.
     pub total: Totals,
-    /// The longest time without a success, in whichever series.
+    /// The longest time without a success, in any series.
     pub longest_gap: Gap,
-    /// New connections, kept ones; only those that were run.
+    /// New connections, then kept ones, if the series was run.
     pub series: Vec<SeriesReport>,
-    /// Answers with and without the text that is watched for; `None` if none is.
+    /// Responses with and without the watched text; `None` if no text is watched.
     pub watched: Option<Watched>,
     /// The first failure of each kind.
     pub evidence: Vec<Evidence>,
 }
 
-/// Answers with and without the text that is watched for. Times are when the probe was due.
+/// Responses with and without the watched text. Times are those at which the probes were due.
 #[derive(Debug, Clone, Serialize)]
 pub struct Watched {
-    /// Answers that hold it.
+    /// Responses that contain the text.
     pub with: u64,
-    /// The first of them.
+    /// The first response that contains the text.
     pub first_with: Option<Moment>,
-    /// The last of them.
+    /// The last response that contains the text.
     pub last_with: Option<Moment>,
-    /// Answers that do not hold it.
+    /// Responses that do not contain the text.
     pub without: u64,
-    /// The last of those.
+    /// The last response that does not contain the text.
     pub last_without: Option<Moment>,
 }
 
 /// A time without a success.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Gap {
-    /// How long, in milliseconds.
+    /// Its length in milliseconds.
     pub ms: f64,
     /// The last success before it, or the start.
     pub start: Moment,
     /// The first success after it, or the end.
     pub end: Moment,
-    /// No success came before it.
+    /// Whether no success came before it.
     pub from_start: bool,
-    /// No success came after it.
+    /// Whether no success came after it.
     pub to_end: bool,
 }
 
 impl Gap {
-    /// How long it lasted.
+    /// Its length.
     pub fn length(&self) -> Duration {
         self.end.offset.saturating_sub(self.start.offset)
     }
 }
 
-/// One series.
+/// The results of one series.
 #[derive(Debug, Clone, Serialize)]
 pub struct SeriesReport {
     /// `new` or `kept`.
     pub connections: &'static str,
-    /// What became of its probes.
+    /// The outcomes of its probes.
     pub total: Totals,
     /// The longest time without a success.
     pub longest_gap: Gap,
-    /// Of kept connections; none of the series of new ones.
+    /// The fate of kept connections; `None` for the series of new connections.
     pub kept: Option<Kept>,
-    /// In buckets of `bucket_ms`, by when probes were due.
+    /// The timeline in buckets of `bucket_ms`, by when probes were due.
     pub timeline: Vec<Bucket>,
 }
 
-/// What became of kept connections.
+/// The fate of kept connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Kept {
-    /// Probes that went over a connection that had served before.
+    /// Probes on a connection that had been used before.
     pub reused: u64,
-    /// Connections that the server closed while they were idle: no failure.
+    /// Connections that the server closed while they were idle, which is no failure.
     pub renewed: u64,
-    /// Failures on a connection that had served before, without a byte of an answer: a browser
-    /// repeats such a GET unseen; a POST, or a client that repeats nothing, is lost.
+    /// Failures on a connection that had been used before, without a byte of a response. A browser
+    /// retries such a GET silently; a POST, or the request of a client that never retries, is lost.
     pub repeatable: u64,
 }
 
-/// A part of the timeline.
+/// A bucket of the timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Bucket {
-    /// Probes that were due in it and sent.
+    /// Probes that were due in it and were sent.
     pub sent: u64,
-    /// Those of them that succeeded.
+    /// How many of the sent probes succeeded.
     pub ok: u64,
-    /// Those of them that failed.
+    /// How many of the sent probes failed.
     pub failed: u64,
-    /// Probes that were due in it and not sent.
+    /// Probes that were due in it and were not sent.
     pub not_sent: u64,
-    /// Answers with the text that is watched for.
+    /// Responses with the watched text.
     pub watched: u64,
-    /// The longest that any of them took, in milliseconds.
+    /// The longest time that any of them took, in milliseconds.
     pub worst_ms: f64,
 }
 
@@ -217,31 +217,31 @@ pub struct Bucket {
 pub struct Mark {
     /// Its name.
     pub name: String,
-    /// When.
+    /// The moment.
     pub at: Moment,
 }
 
 /// How well the prober itself kept its schedule.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Lateness {
-    /// Probes that left more than `threshold_ms` after they were due.
+    /// Probes that were sent more than `threshold_ms` after they were due.
     pub late: u64,
-    /// What is called late, in milliseconds.
+    /// From this delay on, a probe counts as late, in milliseconds.
     pub threshold_ms: f64,
-    /// 99 of a hundred left within this many milliseconds.
+    /// 99 of a hundred were sent within this many milliseconds.
     pub p99_ms: f64,
-    /// The latest left this many milliseconds after it was due.
+    /// The latest probe was sent this many milliseconds after it was due.
     pub worst_ms: f64,
 }
 
-/// How many connections were open at a time.
+/// How many connections were open at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct OpenConnections {
-    /// The most that there were.
+    /// The highest number.
     pub most: usize,
-    /// The most that there may be.
+    /// The highest number allowed.
     pub limit: usize,
-    /// The limit was reached, and probes were not sent for it.
+    /// Whether the limit was reached, so that probes were not sent.
     pub limit_reached: bool,
 }
 
@@ -254,7 +254,7 @@ pub struct Evidence {
     pub connections: &'static str,
     /// When the probe was due.
     pub at: Moment,
-    /// The status, where one came.
+    /// The status, if one arrived.
     pub status: Option<u16>,
     /// The error, in words.
     pub error: Option<String>,
@@ -263,8 +263,8 @@ pub struct Evidence {
 }
 
 impl Report {
-    /// Every probe that was due was sent, and the prober did not break down: the report may be
-    /// taken for the whole.
+    /// Whether every probe that was due was sent and the prober did not break down, so that the
+    /// results are complete.
     pub fn is_complete(&self) -> bool {
         self.total.not_sent.total == 0 && self.broken.is_none() && self.total.sent > 0
     }
@@ -274,8 +274,8 @@ impl Report {
         self.targets.iter().map(|target| &target.longest_gap).max_by_key(|gap| gap.length())
     }
 
-    /// What may be said at most: "0 of 800 failed at 50/s: fewer than 0.4 % with 95 %
-    /// confidence".
+    /// The strongest statement that the results justify: "0 of 800 failed at 50/s: fewer than 0.4 %
+    /// with 95 % confidence".
     pub fn promise(&self) -> String {
         let (failed, of) = (self.total.failed, self.total.sent);
         format!("{failed} of {of} failed at {}/s: {}", self.rate, self.upper_bound)

@@ -1,4 +1,4 @@
-//! Follows a sent probe until its answer or its failure.
+//! Follows a probe from when it is sent to its response or its failure.
 
 use super::super::answer::{Answer, Cut};
 use super::super::connection::{Asking, Connection};
@@ -10,7 +10,7 @@ use super::Run;
 use crate::host::net::{NetError, Received};
 
 impl Run {
-    /// Something happened on a connection.
+    /// Handles an event on a connection.
     pub(super) fn go_on(&mut self, slot: usize) {
         let Some(connection) = self.slots.get(slot) else { return };
         if connection.asking.is_none() {
@@ -43,7 +43,7 @@ impl Run {
         self.sites[site].idle.retain(|idle| *idle != slot);
     }
 
-    /// A whole answer is there.
+    /// Handles a complete response.
     fn answered(&mut self, slot: usize, answer: Answer) {
         let Some(connection) = self.slots.get(slot) else { return };
         let Some(asking) = connection.asking.take() else { return };
@@ -73,13 +73,13 @@ impl Run {
         }
     }
 
-    /// The probe in a slot has failed, and its connection is closed.
+    /// Records that the probe in a slot has failed, and closes its connection.
     pub(super) fn fail(&mut self, slot: usize, kind: Kind, words: Option<String>) {
         let Some(Connection { asking: Some(asking), .. }) = self.slots.remove(slot) else { return };
         self.failed(&asking, kind, words);
     }
 
-    /// A connection did not come about.
+    /// Handles a connection that could not be established.
     pub(super) fn broken(&mut self, asking: &Asking, error: &NetError) {
         match judge::error(error) {
             Some(kind) => self.failed(asking, kind, Some(error.to_string())),
@@ -119,7 +119,7 @@ impl Run {
     }
 }
 
-/// How far a probe came.
+/// How far a probe has got.
 enum ProbeStep {
     Waiting,
     Answered(Answer),
@@ -127,11 +127,11 @@ enum ProbeStep {
     Malformed(&'static str),
 }
 
-/// Writes and reads as far as that goes without waiting.
+/// Writes and reads as far as possible without waiting.
 fn step(connection: &mut Connection, scratch: &mut [u8]) -> Result<ProbeStep, NetError> {
     let Some(asking) = &mut connection.asking else { return Ok(ProbeStep::Waiting) };
     let channel = &mut connection.channel;
-    // A server may answer and close before it has read the request: its answer counts.
+    // A server may respond and close before it has read the request, and the response counts.
     let written = channel.advance();
     if !channel.connected() {
         return written.map(|()| ProbeStep::Waiting);
@@ -149,7 +149,7 @@ fn step(connection: &mut Connection, scratch: &mut [u8]) -> Result<ProbeStep, Ne
         match received {
             Received::More => {}
             Received::Open => {
-                // TLS may have something to say to what was read.
+                // TLS may have to send something in reaction to what was read.
                 written?;
                 channel.advance()?;
                 return Ok(ProbeStep::Waiting);

@@ -1,5 +1,5 @@
-//! The prober's thread: sends probes that are due, follows those in flight, gives up those that are
-//! late.
+//! The prober's thread: sends probes that are due, follows those in flight, and gives up those that
+//! take too long.
 
 mod follow;
 mod send;
@@ -17,10 +17,10 @@ use super::shared::{Shared, Stop};
 use super::site::Site;
 use crate::host::net::poll::Poller;
 
-/// The longest wait: a clock that jumps does no harm.
+/// The longest wait, so that a clock that jumps does no harm.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// How much is read in one step.
+/// How many bytes are read in one step.
 const STEP: usize = 16 << 10;
 
 /// Everything that the thread works on.
@@ -29,12 +29,12 @@ pub(super) struct Run {
     pub sites: Vec<Site>,
     pub poller: Poller,
     pub shared: Arc<Shared>,
-    /// The most open connections.
+    /// The most connections that may be open.
     pub most_open: usize,
     schedule: Schedule,
     slots: Slots,
     deadlines: Deadlines,
-    /// Connections that may give way to another address.
+    /// Deadlines after which connections give way to the target's next address.
     attempts: Deadlines,
     number: u64,
     scratch: Box<[u8]>,
@@ -96,8 +96,8 @@ impl Run {
         }
     }
 
-    /// Goes on with everything that can go on, before anything else is sent: a prober that cannot
-    /// keep up is meant to leave late, which it notices, rather than to read late.
+    /// Continues everything that can continue before anything else is sent: a prober that cannot
+    /// keep up should send late, which it notices, rather than read late.
     fn go_on_with(&mut self, ready: &mut Vec<usize>) -> Result<(), std::io::Error> {
         loop {
             let all = ready.len() < Poller::BATCH;
@@ -111,7 +111,7 @@ impl Run {
         }
     }
 
-    /// How long nothing has to be done of our own accord.
+    /// How long the thread can wait if no event arrives.
     fn idle_for(&self, sending: bool) -> Duration {
         let due = self.schedule.peek().filter(|_| sending).map(|due| due.at);
         let next = [due, self.deadlines.next(), self.attempts.next()].into_iter().flatten().min();
@@ -127,11 +127,11 @@ impl Run {
         self.shared.record()
     }
 
-    /// Sends every probe that is due. Is there a probe left for later?
+    /// Sends every probe that is due. Returns whether there are probes left for later.
     fn send_due(&mut self) -> bool {
         loop {
             let Some(due) = self.schedule.peek() else {
-                // The last interval belongs to the run.
+                // The last interval belongs to the run too.
                 let end = self.settings.duration.unwrap_or_default();
                 self.record().until.get_or_insert(end);
                 return false;
@@ -145,7 +145,7 @@ impl Run {
         }
     }
 
-    /// Gives up what has waited for too long.
+    /// Gives up probes that have waited too long.
     fn expire(&mut self) {
         let now = self.now();
         while let Some((slot, number)) = self.attempts.over(now) {
@@ -153,7 +153,8 @@ impl Run {
         }
         while let Some((slot, number)) = self.deadlines.over(now) {
             if self.is(slot, number) {
-                // The answer may be there unread: then the prober was late, not the site.
+                // The response may have arrived without being read: then the prober was late, not
+                // the site.
                 self.go_on(slot);
             }
             if self.is(slot, number) {
@@ -167,7 +168,7 @@ impl Run {
         asking.is_some_and(|asking| asking.number == number)
     }
 
-    /// Ends everything that is on its way.
+    /// Ends all probes in flight.
     fn give_up(&mut self, kind: Kind) {
         for slot in self.slots.asking() {
             self.fail(slot, kind, None);

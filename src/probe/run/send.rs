@@ -9,7 +9,8 @@ use super::super::schedule::{Due, Series};
 use super::Run;
 use crate::host::net::{Channel, NetError, Received};
 
-/// How long an address that has never answered may take to connect before the next is tried.
+/// How long an address that has never answered may take to connect before the next address is
+/// tried.
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 impl Run {
@@ -44,7 +45,8 @@ impl Run {
         }
     }
 
-    /// A kept connection that the server has not closed, as far as anyone can know before asking.
+    /// A kept connection that the server has not closed, as far as can be known before sending a
+    /// request.
     fn fresh_idle(&mut self, target: usize) -> Option<usize> {
         while let Some(slot) = self.sites[target].idle.pop_front() {
             match self.still_open(slot) {
@@ -55,12 +57,13 @@ impl Run {
         None
     }
 
-    /// Reads what an idle connection has to say: nothing, or that it is over.
+    /// Reads from an idle connection, and returns whether it is still open.
     pub(super) fn still_open(&mut self, slot: usize) -> bool {
         let Some(connection) = self.slots.get(slot) else { return false };
         loop {
             match connection.channel.receive(&mut self.scratch) {
-                // TLS sends tickets of its own; an answer that nobody asked for is an end.
+                // TLS sends session tickets unasked; any other unrequested data means that the
+                // connection is over.
                 Ok((0, Received::More)) => {}
                 Ok((0, Received::Open)) => return true,
                 _ => return false,
@@ -68,25 +71,26 @@ impl Run {
         }
     }
 
-    /// The server closed a kept connection before anything was asked on it: no failure.
+    /// Replaces a kept connection that the server closed before a request was sent on it, which is
+    /// no failure.
     pub(super) fn renew(&mut self, slot: usize) {
         if let Some(connection) = self.slots.remove(slot) {
             self.record().targets[connection.site].series[Series::Kept as usize].renewed += 1;
         }
     }
 
-    /// Asks on a connection that has served before.
+    /// Sends a probe on a connection that was used before.
     fn send_again(&mut self, slot: usize, asking: Asking) {
         let (site, now) = (asking.due.target, self.now());
         let request = &self.sites[site].requests[1];
         let Some(connection) = self.slots.get(slot) else { return self.open(asking) };
         let sent = connection.channel.send(request).and_then(|()| connection.channel.advance());
         if sent.is_err() {
-            // The kernel took nothing: the connection was over before the request was sent.
+            // The kernel accepted nothing: the connection was over before the request was sent.
             self.renew(slot);
             return self.open(Asking { reused: false, ..asking });
         }
-        // A probe that the prober sent late still leaves the site all of its time.
+        // Even if the prober sent the probe late, the site gets the whole timeout.
         self.deadlines.push(now + self.settings.timeout, slot, asking.number);
         connection.asking = Some(asking);
         self.slots.watch(&self.poller, slot);
@@ -103,7 +107,7 @@ impl Run {
         Ok(channel)
     }
 
-    /// Asks on a new connection.
+    /// Sends a probe on a new connection.
     fn open(&mut self, mut asking: Asking) {
         let channel = loop {
             match self.channel(&asking) {
@@ -122,7 +126,8 @@ impl Run {
         let slot = match inserted {
             Ok(slot) => slot,
             Err(error) => {
-                // The probe went down with its connection: the slot was not taken.
+                // The connection could not be added, so the probe is lost with it and no slot is
+                // taken.
                 self.record().broken = Some(error.to_string());
                 self.busy = self.busy.saturating_sub(1);
                 return;
@@ -140,7 +145,7 @@ impl Run {
         }
     }
 
-    /// The target's next address, where there is one and the error speaks for it.
+    /// The target's next address, if there is one and the error suggests trying it.
     fn next_address(&self, asking: &Asking, error: &NetError) -> Option<usize> {
         let passed_by = matches!(
             error,
@@ -150,7 +155,7 @@ impl Run {
         (passed_by && asking.tried + 1 < all).then_some((asking.address + 1) % all)
     }
 
-    /// An address that has never answered does not connect: the next one is tried.
+    /// Tries the next address because the current one, which has never answered, does not connect.
     pub(super) fn give_way(&mut self, slot: usize, number: u64) {
         if !self.is(slot, number) {
             return;
@@ -161,7 +166,7 @@ impl Run {
         }
     }
 
-    /// Puts a connection to the next address in a slot. False: there is none that connects.
+    /// Puts a connection to the next address in the slot. Returns false if no address connects.
     pub(super) fn try_elsewhere(&mut self, slot: usize, error: &NetError) -> bool {
         let taken = self.slots.get(slot).and_then(|connection| connection.asking.take());
         let Some(mut asking) = taken else { return false };

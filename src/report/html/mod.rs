@@ -1,7 +1,7 @@
 //! `--format html`: one page that needs nothing else: no network, no script, no font. It can be
 //! read on a phone, in dark and light mode, and printed.
 //!
-//! All text that was read goes through [`escape`]; the page's own policy forbids loading anything.
+//! All text from files goes through [`escape`]; the page's own policy forbids loading anything.
 
 mod picture;
 mod source;
@@ -17,7 +17,7 @@ use crate::rule::{Finding, Severity};
 use crate::source::show;
 
 const STYLE: &str = include_str!("page.css");
-/// The page itself says that it loads nothing, whatever is in it.
+/// The page's own policy: it loads nothing, whatever its content.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// The whole page.
@@ -47,12 +47,13 @@ pub fn html(report: &Report) -> String {
     )
 }
 
-/// Text within HTML, also within an attribute in double quotes: on one line, what is secret hidden.
+/// Escapes text for HTML, also within an attribute in double quotes; the text is on one line, and
+/// its secrets are hidden.
 pub fn escape(text: &str) -> String {
     escaped(&show::line(text))
 }
 
-/// The same for text that is safe to show already.
+/// Like [`escape`], for text that is already safe to show.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -190,7 +191,7 @@ fn finding(report: &Report, reported: &Reported) -> String {
     out
 }
 
-/// Lines as they are, in a box that scrolls by itself; `text` is safe to show.
+/// Lines as they are, in a box with its own scroll bar; `text` must be safe to show.
 fn block(label: &str, text: &str) -> String {
     format!(
         "<pre tabindex=\"0\" role=\"group\" aria-label=\"{label}\">{}</pre>",
@@ -224,7 +225,7 @@ fn checklist(result: &AppOutcome) -> String {
     out
 }
 
-/// The word for those who do not see the mark, and the rules that decided.
+/// The status as a word for readers who cannot see the mark, and the rules that decided it.
 fn note(item: &ChecklistItem, word: &str) -> String {
     match item.findings.is_empty() {
         true => word.to_owned(),
@@ -270,7 +271,7 @@ fn problems(report: &Report) -> String {
     out
 }
 
-/// What is accepted by a file of known findings, folded away.
+/// The findings that a baseline accepts, collapsed.
 fn known(report: &Report) -> String {
     let known = &report.outcome.known;
     if known.is_empty() {
@@ -283,7 +284,7 @@ fn known(report: &Report) -> String {
     folded(&format!("{} known, not counted", plural(known.len(), "finding")), lines)
 }
 
-/// The rules that could not judge, folded away.
+/// The rules that could not judge, collapsed.
 fn skipped(report: &Report) -> String {
     let skips = &report.outcome.skips;
     if skips.is_empty() {

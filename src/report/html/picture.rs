@@ -9,19 +9,19 @@ use crate::facts::App;
 use crate::report::{clean, path};
 use crate::rule::{Hop, Severity};
 
-/// The picture's own units; a phone is about as wide.
+/// Widths in the picture's own units; the whole picture is about as wide as a phone.
 const WIDTH: usize = 360;
 const BOX: usize = 328;
 const LEFT: usize = 16;
 const ARROW: usize = 36;
-/// The characters that a line of a box holds, and the most lines.
+/// The most characters in a line of a box, and the most lines.
 const LINE: usize = 42;
 const LINES: usize = 3;
 
 struct Shape {
     title: &'static str,
     lines: Vec<String>,
-    /// The rules whose findings break it.
+    /// The rules whose findings break this hop.
     broken: Vec<&'static str>,
     ok: bool,
 }
@@ -159,8 +159,8 @@ fn arrow(top: usize, ok: bool) -> String {
     out
 }
 
-/// A text in lines that a box holds; what is longer loses its middle, as paths tell most at both
-/// ends.
+/// Wraps a text into the lines of a box. A text that is too long loses its middle, because both
+/// ends of a path are the most informative.
 fn wrapped(text: &str) -> Vec<String> {
     let most = LINE * LINES;
     let letters: Vec<char> = text.chars().collect();
@@ -175,7 +175,7 @@ fn wrapped(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest = letters.as_slice();
     while rest.len() > LINE && lines.len() + 1 < LINES {
-        // After a space or a `/`, where there is one in the line's second half.
+        // Breaks the line after a space or a `/` if there is one in its second half.
         let fits = rest.iter().take(LINE).rposition(|c| matches!(c, ' ' | '/'));
         let at = fits.filter(|at| *at >= LINE / 2).map_or(LINE, |at| at + 1);
         let (line, more) = rest.split_at(at);

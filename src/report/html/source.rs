@@ -9,10 +9,10 @@ use crate::rule::{Finding, Label};
 use crate::source::SourceFile;
 use crate::source::show::Excerpt;
 
-/// Of a longer line only this many bytes are shown.
+/// Only this many bytes of a longer line are shown.
 const WIDEST: usize = 4 << 10;
 
-/// All places, file by file.
+/// All places of a finding, file by file.
 pub(super) fn excerpts(report: &Report, finding: &Finding) -> String {
     let clusters = snippet::clusters(report, &finding.labels);
     let mut out: String = clusters.iter().map(|cluster| excerpt(report, cluster)).collect();
@@ -46,7 +46,7 @@ fn excerpt(report: &Report, cluster: &[&Label]) -> String {
     out
 }
 
-/// One line with its number, and what is to be said about it below.
+/// One line with its number, and the labels below it.
 fn shown(report: &Report, file: &SourceFile, number: usize, cluster: &[&Label]) -> String {
     let whole = file.line_span(number);
     let excerpt = Excerpt::new(file, &report.sources.hidden(file.id), whole);

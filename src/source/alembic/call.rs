@@ -1,5 +1,6 @@
-//! What one call of `op.…` or of a batch does. Source: Alembic's operation reference; what locks and
-//! what breaks running code follows PostgreSQL's documentation of ALTER TABLE.
+//! The effect of one call of `op.…` or of a batch method. Source: Alembic's operation reference.
+//! What locks a table and what breaks running code follows PostgreSQL's documentation of ALTER
+//! TABLE.
 
 use ruff_python_ast::{Expr, ExprCall};
 
@@ -23,7 +24,7 @@ impl<'a> Arguments<'a> {
         Self { call, names }
     }
 
-    /// The expression at a place or under a keyword.
+    /// The expression at a position or under a keyword.
     fn expression(&self, at: usize, keyword: &str) -> Option<&'a Expr> {
         let positional = self.call.arguments.args.get(at);
         let before = self.call.arguments.args.iter().take(at.saturating_add(1));
@@ -39,18 +40,18 @@ impl<'a> Arguments<'a> {
         keywords.find(|k| k.arg.as_ref().is_some_and(is)).map(|k| &k.value)
     }
 
-    /// `**kwargs` or `*args`: arguments that are not known.
+    /// Whether `**kwargs` or `*args` passes arguments that are not known.
     fn splat(&self) -> bool {
         self.call.arguments.keywords.iter().any(|k| k.arg.is_none())
             || self.call.arguments.args.iter().any(|a| matches!(a, Expr::Starred(_)))
     }
 
-    /// The value at a place or under a keyword.
+    /// The value at a position or under a keyword.
     pub fn value(&self, at: usize, keyword: &str) -> Option<Value> {
         self.expression(at, keyword).map(|e| evaluate(e, self.names))
     }
 
-    /// The string at a place or under a keyword.
+    /// The string at a position or under a keyword.
     pub fn text(&self, at: usize, keyword: &str) -> Option<String> {
         self.value(at, keyword).and_then(|value| value.text().map(str::to_owned))
     }
@@ -64,7 +65,7 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// What a call does. `batch` holds the table of a batch; its methods do not name it again.
+/// The operations of a call. `batch` is the table of a batch, whose methods do not name it again.
 pub(super) fn operation(
     name: &str,
     batch: Option<Option<String>>,
@@ -75,7 +76,7 @@ pub(super) fn operation(
 ) -> Vec<Operation> {
     let arguments = Arguments::new(call, names);
     let in_batch = batch.is_some();
-    // Where the table is among the arguments of `op.…`, and the column or name.
+    // The positions of the table and of the column or name among the arguments of `op.…`.
     let table_at = |at: usize, keyword: &str| match &batch {
         Some(table) => table.clone(),
         None => arguments.text(at, keyword),
@@ -162,7 +163,8 @@ pub(super) fn operation(
     if !arguments.splat() || matches!(operation.breaks, Breaks::Yes) {
         return vec![operation];
     }
-    // `create_table(name, *columns)` and the like: what is not seen can only matter elsewhere.
+    // `create_table(name, *columns)` and similar calls: the hidden arguments do not change what
+    // this call does.
     if operation.kind == Kind::CreateTable {
         return vec![operation];
     }
@@ -175,7 +177,7 @@ fn unless_not_valid(arguments: &Arguments<'_>) -> Locks {
     if arguments.is("postgresql_not_valid", true) { Locks::No } else { SCANS }
 }
 
-/// `CONCURRENTLY` needs to run outside of a transaction, or PostgreSQL refuses it.
+/// `CONCURRENTLY` must run outside of a transaction, or PostgreSQL refuses it.
 fn concurrent(concurrently: bool, autocommit: bool, otherwise: Locks) -> Locks {
     match (concurrently, autocommit) {
         (true, true) => Locks::No,
@@ -220,14 +222,14 @@ fn add_column(
         operations.push(add(Kind::AddColumn));
     }
     if arguments.is("unique", true) {
-        // The running code leaves the column empty, which is never a double.
+        // The running code leaves the column empty, and NULLs are never duplicates.
         let breaks = if default { Breaks::Yes } else { Breaks::No };
         operations.push(add(Kind::AddUnique).breaking(breaks).locking(BUILDS));
     }
     operations
 }
 
-/// A server default that is not `None`; what is not known counts as one that is written.
+/// Whether there is a server default other than `None`; an unknown value counts as a default.
 fn has_value(value: Option<Value>) -> bool {
     value.is_some_and(|value| value != Value::None)
 }
@@ -258,7 +260,7 @@ fn alter_column(
     match arguments.flag("server_default") {
         None | Some(Value::Bool(false)) => {}
         Some(Value::None) => {
-            // A column that may be empty takes a row without a value.
+            // A nullable column accepts a row without a value.
             let breaks = match arguments.flag("existing_nullable") {
                 Some(Value::Bool(true)) => {
                     Breaks::Unknown("rows get no value where they had the default".into())
@@ -284,7 +286,7 @@ fn change_type(arguments: &Arguments<'_>, to: &Expr, new: &dyn Fn(Kind) -> Opera
     let to = Type::of(to, arguments.names);
     match from.zip(to).and_then(|(from, to)| from.holds(&to).map(|holds| (from, holds))) {
         Some((from, true)) => {
-            // Only a longer varchar is free; a wider number rewrites the table.
+            // Only lengthening a varchar is free; widening a number rewrites the table.
             let locks = if matches!(from, Type::Text(_)) { Locks::No } else { REWRITES };
             new(Kind::WidenType).locking(locks)
         }
@@ -334,7 +336,7 @@ impl Type {
         })
     }
 
-    /// Does `to` hold every value of this one?
+    /// Whether `to` can represent every value of this type.
     fn holds(&self, to: &Self) -> Option<bool> {
         match (*self, *to) {
             (Self::Text(from), Self::Text(to)) | (Self::Whole(from), Self::Whole(to)) => {

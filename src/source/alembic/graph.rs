@@ -1,5 +1,6 @@
-//! The graph of revisions, answered as Alembic's `RevisionMap` does: heads and bases by
-//! `down_revision`, and what must be applied first also by `depends_on`. Iterative and linear.
+//! The graph of revisions, evaluated as Alembic's `RevisionMap` does: heads and bases follow from
+//! `down_revision`; what must be applied first also follows from `depends_on`. The algorithms are
+//! iterative and linear.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -21,7 +22,7 @@ impl fmt::Display for Unknown {
 type Parents<'r> = HashMap<&'r str, Vec<&'r str>>;
 
 impl Revisions {
-    /// The revisions that nothing follows, sorted. More than one, and `flask db upgrade` refuses.
+    /// The revisions that nothing follows, sorted. With more than one, `flask db upgrade` refuses.
     pub fn heads(&self) -> Result<Vec<&str>, Unknown> {
         self.understood()?;
         let followed: HashSet<&str> =
@@ -32,8 +33,8 @@ impl Revisions {
         Ok(heads)
     }
 
-    /// The heads that nobody meant to have: those that share their branch with another head. A
-    /// branch is recognised by the nearest `branch_labels` below; heads of differently labelled
+    /// The unintended heads: those that share their branch with another head. A branch is
+    /// identified by the nearest `branch_labels` below the head; heads of differently labelled
     /// branches are the several heads of Alembic's "working with branches", applied with `upgrade
     /// heads`.
     pub fn rival_heads(&self) -> Result<Vec<&str>, Unknown> {
@@ -81,8 +82,9 @@ impl Revisions {
         Ok(bases)
     }
 
-    /// The revisions that are followed or depended on and that no file holds, with who names them.
-    /// Where a file was not understood, it may be the one that holds them: an unknown.
+    /// The revisions that others follow or depend on and that no file contains, each with the
+    /// revision that names it. Fails if a file was not understood, because that file may contain
+    /// one of them.
     pub fn missing_parents(&self) -> Result<Vec<(&Revision, &Spanned<String>)>, Unknown> {
         let ids: BTreeSet<&str> = self.ids().into_iter().collect();
         let labels = self.labelled();
@@ -107,7 +109,7 @@ impl Revisions {
         Ok(missing)
     }
 
-    /// The revisions that more than one file holds, with these.
+    /// The revisions that more than one file contains, each with these files' revisions.
     pub fn duplicates(&self) -> Vec<Vec<&Revision>> {
         let mut by_id: BTreeMap<&str, Vec<&Revision>> = BTreeMap::new();
         for revision in &self.revisions {
@@ -116,12 +118,12 @@ impl Revisions {
         by_id.into_values().filter(|revisions| revisions.len() > 1).collect()
     }
 
-    /// The cycles: each a list of revisions in which every one follows (or depends on) the next.
+    /// The cycles: each is a list of revisions in which every one follows (or depends on) the next.
     pub fn cycles(&self) -> Vec<Vec<&str>> {
         let parents = self.parents();
         let (_, mut left) = sorted(&parents);
         let mut cycles = Vec::new();
-        // Every node left has a parent that is left too, so that walking up must come round.
+        // Every remaining node has a remaining parent, so walking up must find a cycle.
         let mut starts: Vec<&str> = left.iter().copied().collect();
         starts.sort_unstable();
         for start in starts {
@@ -152,16 +154,16 @@ impl Revisions {
         cycles
     }
 
-    /// A revision and all that has to be applied before it.
+    /// A revision and everything that must be applied before it.
     pub fn ancestors(&self, revision: &str) -> Result<HashSet<&str>, Unknown> {
         self.sound()?;
         let id = self.resolve(revision)?;
         Ok(above(&self.parents(), std::iter::once(id)))
     }
 
-    /// What has to be applied to come from the database's revision to the heads, in the order in
-    /// which it can be applied. `from` is what `flask db current` prints: `""` or `base` for an
-    /// empty database, several separated by spaces or commas for several branches.
+    /// The revisions that must be applied to get from the database's revision to the heads, in a
+    /// possible order. `from` is the output of `flask db current`: `""` or `base` for an empty
+    /// database, several separated by spaces or commas for several branches.
     pub fn pending(&self, from: &str) -> Result<Vec<&str>, Unknown> {
         self.sound()?;
         let mut applied_heads = Vec::new();
@@ -175,7 +177,7 @@ impl Revisions {
         Ok(order.into_iter().filter(|id| !applied.contains(id)).collect())
     }
 
-    /// The whole identifier of a revision, from it, an abbreviation or a branch label.
+    /// The full identifier of a revision, given that identifier, an abbreviation or a branch label.
     pub fn resolve(&self, revision: &str) -> Result<&str, Unknown> {
         self.understood()?;
         let ids: BTreeSet<&str> = self.ids().into_iter().collect();
@@ -193,8 +195,8 @@ impl Revisions {
         })
     }
 
-    /// Alembic takes the beginning of an identifier, if only one of more than three characters
-    /// begins so.
+    /// Alembic accepts the beginning of an identifier with more than three characters if only one
+    /// identifier begins so.
     fn resolve_in<'r>(&self, ids: &BTreeSet<&'r str>, revision: &str) -> Option<&'r str> {
         if let Some(found) = ids.get(revision) {
             return Some(found);
@@ -219,7 +221,7 @@ impl Revisions {
         ids
     }
 
-    /// Every file was understood.
+    /// Fails unless every file was understood.
     fn understood(&self) -> Result<(), Unknown> {
         if let Some(fault) = self.faults.first() {
             return Err(Unknown(format!("{}: {}", fault.path.display(), fault.message)));
@@ -236,7 +238,7 @@ impl Revisions {
         }
     }
 
-    /// Alembic itself could answer: every parent is there, and nothing forms a cycle.
+    /// Fails unless Alembic itself could answer: every parent exists, and there is no cycle.
     fn sound(&self) -> Result<(), Unknown> {
         self.understood()?;
         if let Some((revision, parent)) = self.missing_parents()?.first() {
@@ -249,7 +251,7 @@ impl Revisions {
         }
     }
 
-    /// What has to be applied right before each revision. A parent that no file holds is left out.
+    /// The direct parents of each revision. A parent that no file contains is left out.
     fn parents(&self) -> Parents<'_> {
         let ids: BTreeSet<&str> = self.ids().into_iter().collect();
         let labels = self.labelled();
@@ -279,7 +281,7 @@ impl Revisions {
     }
 }
 
-/// The given nodes and all above them.
+/// The given nodes and all of their ancestors.
 fn above<'r>(parents: &Parents<'r>, from: impl Iterator<Item = &'r str>) -> HashSet<&'r str> {
     let mut seen = HashSet::new();
     let mut todo: Vec<&str> = from.collect();
@@ -291,7 +293,7 @@ fn above<'r>(parents: &Parents<'r>, from: impl Iterator<Item = &'r str>) -> Hash
     seen
 }
 
-/// The nodes in an order in which each comes after its parents; and those in or behind a cycle.
+/// The nodes in an order in which each comes after its parents, and the nodes in or behind a cycle.
 fn sorted<'r>(parents: &Parents<'r>) -> (Vec<&'r str>, HashSet<&'r str>) {
     let mut children: HashMap<&str, Vec<&'r str>> = HashMap::new();
     let mut waiting: HashMap<&'r str, usize> = HashMap::new();

@@ -1,4 +1,4 @@
-//! Where the migrations are: `alembic.ini`'s `script_location` and `version_locations`, or the
+//! Finds the migrations: by `script_location` and `version_locations` in `alembic.ini`, or in the
 //! default places of Flask-Migrate and Alembic.
 
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use super::Fault;
 use crate::host::{FileKind, HostError, HostErrorKind, Outcome};
 use crate::source::{SourceFile, Sources, Span};
 
-/// The directories that hold migrations.
+/// The directories with migrations.
 #[derive(Debug, Clone, Default)]
 pub struct Location {
-    /// Each is to be read with [`super::read`].
+    /// The directories, each to be read with [`super::read`].
     pub directories: Vec<PathBuf>,
-    /// What could not be understood: the list may be incomplete.
+    /// What could not be understood, so that the list may be incomplete.
     pub faults: Vec<Fault>,
 }
 
-/// Finds the migrations of the application in `directory`. No directory and no fault: there are
-/// none in the usual places.
+/// Finds the migrations of the application in `directory`. If the result has neither a directory
+/// nor a fault, there are no migrations in the usual places.
 pub fn find(sources: &Sources<'_>, directory: &Path) -> Result<Location, HostError> {
     let mut location = Location::default();
     let ini = directory.join("alembic.ini");
@@ -26,7 +26,7 @@ pub fn find(sources: &Sources<'_>, directory: &Path) -> Result<Location, HostErr
     {
         return Ok(location);
     }
-    // Flask-Migrate keeps its alembic.ini inside; what that says about version_locations counts.
+    // Flask-Migrate keeps its alembic.ini inside the directory; its version_locations apply.
     let inside = directory.join("migrations/alembic.ini");
     if let Some(file) = load(sources, &inside)?
         && configured(sources, &file, directory, &mut location)
@@ -77,7 +77,7 @@ struct IniSetting<'t> {
     span: Span,
 }
 
-/// Takes what an `alembic.ini` says; false where it names no place.
+/// Reads an `alembic.ini`; returns false if it names no place.
 fn configured(
     sources: &Sources<'_>,
     file: &SourceFile,
@@ -124,7 +124,8 @@ fn take(
     }
 }
 
-/// Several places: by the separator that is set, or else by spaces and commas, as Alembic does.
+/// Splits a list of places at the configured separator, otherwise at spaces and commas, as Alembic
+/// does.
 fn split(value: &str, separator: Option<&str>) -> Vec<String> {
     let parts: Vec<&str> = match separator {
         Some("os" | ":") => value.split(':').collect(),
@@ -136,8 +137,9 @@ fn split(value: &str, separator: Option<&str>) -> Vec<String> {
     parts.iter().map(|part| part.trim()).filter(|p| !p.is_empty()).map(str::to_owned).collect()
 }
 
-/// `%(here)s` is the directory of the file; a relative path starts where Alembic is run, which is
-/// taken to be the application's directory; `package:path` would need the package imported.
+/// Resolves a place. `%(here)s` is the directory of the file. A relative path starts where Alembic
+/// is run, which is assumed to be the application's directory. `package:path` is an error, because
+/// it would require importing the package.
 fn resolve(value: &str, here: &Path, directory: &Path) -> Result<PathBuf, String> {
     let value = value.replace("%(here)s", &here.to_string_lossy()).replace("%%", "%");
     if value.contains("%(") {

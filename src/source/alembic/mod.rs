@@ -2,8 +2,8 @@
 //! revisions, and what each `upgrade()` does to the database.
 //!
 //! Source: Alembic 1.20 (`script/base.py`, `script/revision.py`), measured against its
-//! `ScriptDirectory`. The files are parsed and never run: what would need running is unknown, and
-//! then what depends on it is unknown too.
+//! `ScriptDirectory`. The files are parsed and never run: what only running would show is unknown,
+//! and so is everything that depends on it.
 
 mod call;
 mod graph;
@@ -28,11 +28,11 @@ pub use sql::classify as classify_sql;
 /// Something that was not understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Which file.
+    /// The file.
     pub path: PathBuf,
-    /// Where in it.
+    /// The place in the file.
     pub span: Option<Span>,
-    /// What.
+    /// What was not understood.
     pub message: String,
 }
 
@@ -43,9 +43,9 @@ pub struct Revision {
     pub id: Spanned<String>,
     /// Its file.
     pub path: PathBuf,
-    /// The revisions that it follows: none for a base, several for a merge.
+    /// The revisions that it follows: empty for a base, several for a merge.
     pub down: Vec<Spanned<String>>,
-    /// `depends_on`: revisions that must be applied before, of another branch.
+    /// `depends_on`: revisions of another branch that must be applied before.
     pub depends_on: Vec<Spanned<String>>,
     /// `branch_labels`.
     pub labels: Vec<String>,
@@ -58,7 +58,7 @@ pub struct Revision {
 pub struct Revisions {
     /// The migrations, in the order of their file names.
     pub revisions: Vec<Revision>,
-    /// Files that are migrations but were not understood: the graph is unknown then.
+    /// Migrations that were not understood; if there are any, the graph is unknown.
     pub faults: Vec<Fault>,
 }
 
@@ -88,7 +88,7 @@ pub fn read(sources: &Sources<'_>, versions_dir: &Path) -> Result<Revisions, Hos
 }
 
 impl Revisions {
-    /// Adds those of another directory (`version_locations`).
+    /// Adds the migrations of another directory (`version_locations`).
     pub fn extend(&mut self, other: Self) {
         self.revisions.extend(other.revisions);
         self.faults.extend(other.faults);
@@ -98,7 +98,7 @@ impl Revisions {
         self.faults.push(Fault { path: path.into(), span, message: message.into() });
     }
 
-    /// Parses files and takes in what they hold.
+    /// Parses files and adds their migrations.
     fn take(&mut self, files: &[Arc<SourceFile>]) {
         for (file, outcome) in files.iter().zip(parse::all(files)) {
             match outcome {
@@ -108,8 +108,8 @@ impl Revisions {
         }
     }
 
-    /// What the given revisions do, in that order, without what they do to tables that they
-    /// create themselves: no running code knows those.
+    /// The operations of the given revisions, in that order, without operations on tables that they
+    /// create themselves, which no running code uses.
     pub fn operations(&self, pending: &[&str]) -> Vec<(&Revision, &Operation)> {
         let by_id: std::collections::HashMap<&str, &Revision> =
             self.revisions.iter().map(|r| (r.id.value.as_str(), r)).collect();

@@ -5,17 +5,17 @@ use crate::source::Span;
 /// One change to the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
-    /// What kind of change.
+    /// The kind of change.
     pub kind: Kind,
-    /// The table (or type), where it is known.
+    /// The table (or type), if known.
     pub table: Option<String>,
-    /// The column, where there is one and it is known.
+    /// The column, if there is one and it is known.
     pub column: Option<String>,
     /// The call.
     pub span: Span,
-    /// Whether code of the previous release fails once this is applied.
+    /// Whether code of the previous release fails after this change.
     pub breaks: Breaks,
-    /// Whether it keeps others from a table for long on PostgreSQL.
+    /// Whether it locks a table for a long time on PostgreSQL.
     pub locks: Locks,
 }
 
@@ -26,29 +26,29 @@ pub enum Kind {
     CreateTable,
     /// A table is dropped.
     DropTable,
-    /// A table gets another name.
+    /// A table is renamed.
     RenameTable,
-    /// A new column that may be empty or has a server default.
+    /// A new column that is nullable or has a server default.
     AddColumn,
-    /// A new column that must be filled and has no server default.
+    /// A new column that is NOT NULL and has no server default.
     AddColumnNotNull,
     /// A column is dropped.
     DropColumn,
-    /// A column gets another name.
+    /// A column is renamed.
     RenameColumn,
-    /// A column must be filled from now on.
+    /// A column becomes NOT NULL.
     SetNotNull,
-    /// A column may be empty from now on.
+    /// A column becomes nullable.
     DropNotNull,
-    /// A server default is taken away.
+    /// A server default is removed.
     DropServerDefault,
     /// A server default is set.
     SetServerDefault,
-    /// Values must be unique from now on.
+    /// Values must now be unique.
     AddUnique,
-    /// Values must pass a check from now on.
+    /// Values must now pass a check.
     AddCheck,
-    /// Rows must be pointed at from now on.
+    /// Values must now refer to existing rows.
     AddForeignKey,
     /// A primary key.
     AddPrimaryKey,
@@ -56,26 +56,26 @@ pub enum Kind {
     AddExclude,
     /// A constraint is dropped.
     DropConstraint,
-    /// A type that holds less than before.
+    /// A type with fewer values than before.
     NarrowType,
-    /// A type that holds at least as much.
+    /// A type with at least the same values.
     WidenType,
-    /// Another type, of which it is not known whether it holds as much.
+    /// Another type, for which it is not known whether it has the same values.
     ChangeType,
-    /// A value of an enum, or the enum itself, gets another name.
+    /// A value of an enum, or the enum itself, is renamed.
     EnumRename,
     /// An enum gets another value.
     EnumAddValue,
     /// An index.
     CreateIndex {
-        /// Built without keeping writers out.
+        /// Whether it is built without locking out writers.
         concurrently: bool,
-        /// It also makes values unique.
+        /// Whether it also makes values unique.
         unique: bool,
     },
     /// An index is dropped.
     DropIndex {
-        /// Without keeping others out.
+        /// Whether it is dropped without locking others out.
         concurrently: bool,
     },
     /// Rows are changed.
@@ -86,25 +86,25 @@ pub enum Kind {
     Other,
 }
 
-/// Does code of the previous release fail?
+/// Whether code of the previous release fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Breaks {
-    /// It does.
+    /// The code fails.
     Yes,
-    /// It does not.
+    /// The code does not fail.
     No,
-    /// It depends on what is not known here.
+    /// Not known, with the reason.
     Unknown(String),
 }
 
-/// Does it lock a table on PostgreSQL for as long as the work takes?
+/// Whether a table is locked on PostgreSQL for as long as the operation takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Locks {
-    /// It does; how, in a few words.
+    /// The table is locked; the text says how.
     Yes(&'static str),
-    /// For a moment at most.
+    /// The table is locked for a moment at most.
     No,
-    /// Not known.
+    /// Not known, with the reason.
     Unknown(String),
 }
 

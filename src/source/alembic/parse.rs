@@ -1,6 +1,6 @@
 //! A migration's file: its identifiers, and what its `upgrade()` does.
 //!
-//! Parsing, walking and dropping a syntax tree all recurse, so they are done on a thread with a
+//! Parsing, walking and dropping a syntax tree all recurse, so these steps run on a thread with a
 //! large stack, and only for text that is not nested too deeply: CPython itself refuses more than
 //! 200 nested parentheses, and expressions several thousand operators deep.
 
@@ -18,14 +18,14 @@ use crate::source::{SourceFile, Span, Spanned};
 const SIZE_LIMIT: usize = 4 << 20;
 /// The deepest nesting of brackets, as CPython's tokenizer allows it.
 const BRACKET_LIMIT: usize = 200;
-/// The most operators of one statement that may be inside each other.
+/// The most operators of one statement that may be nested.
 const OPERATOR_LIMIT: usize = 4000;
 /// The deepest indentation, as CPython's tokenizer allows it.
 const INDENT_LIMIT: usize = 100;
-/// The stack that parsing may use; only what is touched is taken from the machine.
+/// The stack for parsing; only the part in use takes up memory.
 const STACK: usize = 512 << 20;
 
-/// A migration, or where and why it was not understood.
+/// A migration, or the place and reason of a failure to understand it.
 pub(super) type Outcome = Result<Revision, (Option<Span>, String)>;
 
 /// Parses all files on one thread.
@@ -64,11 +64,11 @@ fn one(file: &SourceFile) -> Outcome {
     revision(file, body, &names)
 }
 
-/// Is the text flat enough to be parsed? Strings and comments are not distinguished, which can only
-/// refuse too much.
+/// Checks that the text is flat enough to be parsed. Strings and comments count as code, which can
+/// only refuse too much.
 fn flat_enough(text: &str) -> Result<(), (usize, &'static str)> {
     let bytes = text.as_bytes();
-    // The operators seen since the last comma, for each bracket that is open.
+    // The operators since the last comma, for each open bracket.
     let mut open: Vec<usize> = vec![0];
     let mut total = 0_usize;
     let reset = |open: &mut Vec<usize>, total: &mut usize| {
@@ -101,7 +101,7 @@ fn flat_enough(text: &str) -> Result<(), (usize, &'static str)> {
             b',' | b';' => reset(&mut open, &mut total),
             b'+' | b'-' | b'~' | b'*' | b'/' | b'%' | b'|' | b'&' | b'^' | b'@' | b'.' | b':'
             | b'<' | b'>' => bump(&mut open, &mut total),
-            // `not`, `lambda`, `await`, `else`, and so on end a word.
+            // `not`, `lambda`, `await`, `else` and similar words nest too.
             b' ' | b'\t' if !line_start => {
                 if word(b" not")
                     || word(b" if ")
@@ -178,7 +178,7 @@ fn revision(file: &SourceFile, body: &[Stmt], names: &Names) -> Outcome {
     })
 }
 
-/// `None`, a string, or several.
+/// Reads `None`, a string, or several strings.
 fn references(
     file: &SourceFile,
     body: &[Stmt],
@@ -191,7 +191,7 @@ fn references(
     let one = |text: &str| Spanned { value: text.to_owned(), span: whole };
     match names.get(name) {
         None | Some(Value::None) => Ok(Vec::new()),
-        // Alembic takes an empty string for nothing.
+        // To Alembic, an empty string means none.
         Some(Value::Text(text)) if text.is_empty() => Ok(Vec::new()),
         Some(Value::Text(text)) => Ok(vec![one(text)]),
         Some(Value::List(values)) => {
@@ -201,7 +201,7 @@ fn references(
     }
 }
 
-/// Where the module last assigns a name.
+/// The place at which the module last assigns a name.
 fn assigned(body: &[Stmt], wanted: &str) -> Option<TextRange> {
     let is = |target: &Expr| matches!(target, Expr::Name(name) if name.id.as_str() == wanted);
     let mut found = None;

@@ -1,5 +1,5 @@
-//! Plain SQL that a migration executes: the simple statements of PostgreSQL's DDL. What is not
-//! one of them is unknown.
+//! Plain SQL that a migration executes: the simple statements of PostgreSQL's DDL. Any other
+//! statement is unknown.
 
 use super::operation::{Breaks, Kind, Locks, Operation};
 use crate::source::Span;
@@ -8,7 +8,7 @@ const SCANS: Locks = Locks::Yes("every row is checked while writers wait");
 const BUILDS: Locks = Locks::Yes("an index is built while writers wait");
 const REWRITES: Locks = Locks::Yes("the table is rewritten while readers and writers wait");
 
-/// What `execute(text)` does; `None`: the text is put together when it runs.
+/// The operations of `execute(text)`; `None` if the text is computed at run time.
 pub(super) fn executed(text: Option<&str>, place: Span, autocommit: bool) -> Vec<Operation> {
     match text {
         Some(text) => classify(text, place, autocommit),
@@ -19,7 +19,7 @@ pub(super) fn executed(text: Option<&str>, place: Span, autocommit: bool) -> Vec
     }
 }
 
-/// Takes SQL apart: one operation or more for each statement.
+/// Splits SQL into one or more operations for each statement.
 pub fn classify(text: &str, place: Span, autocommit: bool) -> Vec<Operation> {
     let Some(tokens) = tokens(text) else {
         let why = "the SQL contains something that is not recognised here";
@@ -32,12 +32,12 @@ pub fn classify(text: &str, place: Span, autocommit: bool) -> Vec<Operation> {
         .collect()
 }
 
-/// A word in capitals, a name, a string or a sign.
+/// A word in capitals, a name, a string or another character.
 #[derive(Debug, Clone)]
 struct Token {
     upper: String,
     text: String,
-    /// Written in quotes: never a keyword.
+    /// Whether it was written in quotes, so that it cannot be a keyword.
     quoted: bool,
 }
 
@@ -47,7 +47,7 @@ impl Token {
     }
 }
 
-/// Cuts SQL into tokens. `None` for dollar quotes and for what does not end.
+/// Splits SQL into tokens. `None` for dollar quotes and for unterminated text.
 fn tokens(text: &str) -> Option<Vec<Token>> {
     let bytes = text.as_bytes();
     let mut tokens = Vec::new();
@@ -91,13 +91,13 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
     Some(tokens)
 }
 
-/// Reads on through the tokens of a statement.
+/// Reads the tokens of a statement in order.
 struct StatementReader<'t> {
     rest: &'t [Token],
 }
 
 impl<'t> StatementReader<'t> {
-    /// Takes these words if they come next.
+    /// Takes these words if they are next.
     fn take(&mut self, words: &[&str]) -> bool {
         let fits = self.rest.len() >= words.len()
             && words.iter().zip(self.rest).all(|(word, token)| token.is(word));
@@ -107,7 +107,7 @@ impl<'t> StatementReader<'t> {
         fits
     }
 
-    /// A name, with its schema left off.
+    /// Takes a name, without its schema.
     fn name(&mut self) -> Option<String> {
         let (token, mut rest) = self.rest.split_first()?;
         let mut name = token;
@@ -172,7 +172,7 @@ fn statement(tokens: &[Token], place: Span, autocommit: bool) -> Vec<Operation> 
     if reader.take(&["CREATE", "TABLE"]) {
         let tentative = reader.take(&["IF", "NOT", "EXISTS"]);
         let table = reader.name();
-        // A table that may be there already is not a new one.
+        // A table that may already exist is not new.
         let kind = if tentative { Kind::Other } else { Kind::CreateTable };
         return vec![new(kind).on(table, None)];
     }
@@ -209,7 +209,7 @@ fn statement(tokens: &[Token], place: Span, autocommit: bool) -> Vec<Operation> 
     if HARMLESS.iter().any(|words| reader.take(words)) {
         return vec![new(Kind::Other)];
     }
-    // A query can call a function that does anything.
+    // A query with a function call can do anything.
     if tokens.first().is_some_and(|token| token.is("SELECT")) && !tokens.iter().any(|t| t.is("(")) {
         return vec![new(Kind::Other)];
     }

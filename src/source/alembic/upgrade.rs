@@ -14,9 +14,9 @@ use super::value::{self, Names, Value, bind, evaluate};
 use super::{call, sql};
 use crate::source::SourceFile;
 
-/// The deepest chain of helpers that is followed.
+/// The deepest chain of helper functions that is followed.
 const HELPER_LIMIT: usize = 20;
-/// The most statements that are walked, helpers and loops counted each time.
+/// The most statements that are walked; those in helpers and loops count each time.
 const STATEMENT_LIMIT: usize = 50_000;
 /// The longest loop that is unrolled.
 const LOOP_LIMIT: usize = 100;
@@ -55,7 +55,7 @@ struct UpgradeWalk<'a> {
     file: &'a SourceFile,
     module: &'a Names,
     functions: HashMap<&'a str, &'a StmtFunctionDef>,
-    /// Inside `with op.get_context().autocommit_block()`.
+    /// Whether it is inside `with op.get_context().autocommit_block()`.
     autocommit: bool,
     stack: Vec<&'a str>,
     statements: usize,
@@ -183,7 +183,7 @@ impl<'a> UpgradeWalk<'a> {
         self.autocommit = before;
     }
 
-    /// The name of the `op` function that a call calls.
+    /// The name of the `op` function that a call invokes.
     fn called_operation<'c>(&self, call: &'c ExprCall, names: &'c Names) -> Option<&'c str> {
         match call.func.as_ref() {
             Expr::Attribute(attribute)
@@ -199,7 +199,7 @@ impl<'a> UpgradeWalk<'a> {
         }
     }
 
-    /// Every call in an expression.
+    /// Handles every call in an expression.
     fn expression(&mut self, expression: &'a Expr, names: &Names) {
         let mut calls = Calls(Vec::new());
         calls.visit_expr(expression);
@@ -250,7 +250,7 @@ impl<'a> UpgradeWalk<'a> {
         }
     }
 
-    /// A method of something that is neither `op` nor a batch.
+    /// Handles a method of an object that is neither `op` nor a batch.
     fn method(&mut self, call: &ExprCall, receiver: &Value, method: &str, names: &Names) {
         let place = span(self.file, call.range());
         match method {
@@ -292,7 +292,8 @@ impl<'a> UpgradeWalk<'a> {
             },
             _ if matches!(name, "inspect" | "Session" | "text" | "table" | "column" | "select") => {
             }
-            // Whatever was imported or assigned may do anything with the `op` that it imports.
+            // An imported or assigned function may do anything with the `op` that it imports
+            // itself.
             Some(Value::Unknown) if !name.starts_with(|c: char| c.is_ascii_uppercase()) => {
                 self.unknown(call, "calls code of another file");
             }
@@ -335,7 +336,7 @@ impl<'a> UpgradeWalk<'a> {
     }
 }
 
-/// Is `op` or a connection among the arguments?
+/// Whether `op` or a connection is among the arguments.
 fn given(call: &ExprCall, names: &Names) -> bool {
     let handed = |value: Value| matches!(value, Value::Op | Value::Batch(_) | Value::Connection);
     call.arguments.args.iter().any(|argument| handed(evaluate(argument, names)))

@@ -1,10 +1,10 @@
-//! The few values that a migration's constants can have without being run.
+//! The few kinds of values that constants in a migration can have without running it.
 
 use std::collections::HashMap;
 
 use ruff_python_ast::{Expr, ExprCall, Number, Stmt, UnaryOp};
 
-/// A value, or why it is not known.
+/// A value, possibly unknown.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     /// `None`.
@@ -19,13 +19,13 @@ pub(super) enum Value {
     List(Vec<Value>),
     /// Alembic's `op`.
     Op,
-    /// What `op.batch_alter_table("t")` gives.
+    /// The result of `op.batch_alter_table("t")`.
     Batch(Option<String>),
     /// A database connection or session: only its `execute` matters.
     Connection,
     /// `alembic` itself.
     Alembic,
-    /// A function `op.NAME` that was imported by itself.
+    /// A function `op.NAME` that was imported on its own.
     OpFunction(String),
     /// A function of this file, by its name.
     Function(String),
@@ -109,8 +109,8 @@ fn called(call: &ExprCall, names: &Names) -> Value {
     }
 }
 
-/// Takes in what the statements of a module assign, import and define. What is assigned inside
-/// `if`, `for`, `try` … is not known.
+/// Records what the statements of a module assign, import and define. What is assigned inside `if`,
+/// `for`, `try` … is unknown.
 pub(super) fn module_names(body: &[Stmt]) -> Names {
     let mut names = Names::new();
     for statement in body {
@@ -164,7 +164,7 @@ pub(super) fn module_names(body: &[Stmt]) -> Names {
     names
 }
 
-/// Binds a target to a value; of several targets each becomes unknown unless the value is a list.
+/// Binds a target to a value; several targets all become unknown unless the value is a list.
 pub(super) fn bind(target: &Expr, value: &Value, names: &mut Names) {
     match target {
         Expr::Name(name) => {
@@ -183,7 +183,7 @@ pub(super) fn bind(target: &Expr, value: &Value, names: &mut Names) {
     }
 }
 
-/// Names that a compound statement may assign.
+/// Makes the names unknown that a compound statement may assign.
 pub(super) fn unknown_names(statement: &Stmt, names: &mut Names) {
     let mut todo = vec![statement];
     while let Some(statement) = todo.pop() {

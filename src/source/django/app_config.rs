@@ -11,21 +11,21 @@ use crate::source::python::Module;
 pub struct AppName {
     /// Its module: `shop`, `django.contrib.auth`.
     pub module: String,
-    /// `shop`, `auth`.
+    /// Its label: `shop`, `auth`.
     pub label: String,
 }
 
 impl AppName {
-    /// One with the label that Django gives it.
+    /// An application with its default label.
     pub fn plain(module: &str) -> Self {
         let label = module.rsplit('.').next().unwrap_or(module);
         Self { module: module.to_owned(), label: label.to_owned() }
     }
 }
 
-/// The application behind an entry. `config` is the module `apps` of a plain entry, or the module
-/// before the last dot where the entry names a class in it; `None` if there is none. `class` is
-/// that class. `None` if it is not known.
+/// The application that an entry names. `config` is the module `apps` of a plain entry, or the
+/// module before the last dot if the entry names a class in it; `None` if there is none. `class` is
+/// that class. Returns `None` if the application is not known.
 pub fn app_of(entry: &str, config: Option<&Module>, class: Option<&str>) -> Option<AppName> {
     let Some(module) = config else {
         return class.is_none().then(|| AppName::plain(entry));
@@ -45,9 +45,9 @@ pub fn app_of(entry: &str, config: Option<&Module>, class: Option<&str>) -> Opti
 
 struct Classes<'a> {
     all: Vec<&'a StmtClassDef>,
-    /// A class that may be a configuration comes from elsewhere.
+    /// Whether a class that may be a configuration was imported.
     imported: bool,
-    /// One may be made where this does not look: under a condition.
+    /// Whether a class may be defined in a place that is not examined, such as under a condition.
     hidden: bool,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Classes<'a> {
         self.all.iter().rev().find(|class| class.name.as_str() == name).copied()
     }
 
-    /// Is it made from `AppConfig`? `None` if a base of it is not known.
+    /// Whether it derives from `AppConfig`. `None` if one of its bases is not known.
     fn is_config(&self, class: &StmtClassDef) -> Option<bool> {
         let mut at = class;
         for _ in 0..=self.all.len() {
@@ -89,12 +89,13 @@ impl<'a> Classes<'a> {
         None
     }
 
-    /// The one that Django takes for a plain entry; `Some(None)` where there is none.
+    /// The class that Django chooses for a plain entry; `Some(None)` if there is none.
     fn chosen(&self) -> Option<Option<&'a StmtClassDef>> {
         if self.hidden {
             return None;
         }
-        // The one that says so is it, whatever else there is: of two Django takes none.
+        // A single class marked as default is chosen, whatever else there is; of two such classes
+        // Django chooses none.
         let mut named = self.all.iter().filter(|c| says(c, true) && looks_like_config(c));
         if let (Some(one), None) = (named.next(), named.next()) {
             return Some(Some(one));
@@ -134,7 +135,7 @@ impl<'a> Classes<'a> {
         }
     }
 
-    /// An attribute of a class or of those that it is made from; `None` if a base is not known.
+    /// An attribute of a class or of its bases; `None` if a base is not known.
     fn find(&self, class: &'a StmtClassDef, name: &str) -> Option<Option<&'a Expr>> {
         let mut at = class;
         for _ in 0..=self.all.len() {
@@ -152,19 +153,19 @@ impl<'a> Classes<'a> {
     }
 }
 
-/// What a class says about itself being the default one.
+/// Whether a class sets `default` to this value.
 fn says(class: &StmtClassDef, value: bool) -> bool {
     let default = attribute(class, "default");
     matches!(default, Some(Expr::BooleanLiteral(set)) if set.value == value)
 }
 
-/// Is the one class that it is made from called as configurations are?
+/// Whether its only base class has a name like that of a configuration.
 fn looks_like_config(class: &StmtClassDef) -> bool {
     let bases = class.arguments.as_ref().map_or(&[][..], |arguments| &arguments.args);
     matches!(bases, [base] if last_name(base).is_some_and(|name| name.ends_with("AppConfig")))
 }
 
-/// What a class's body assigns to a name last.
+/// The last value that a class's body assigns to a name.
 fn attribute<'a>(class: &'a StmtClassDef, wanted: &str) -> Option<&'a Expr> {
     class.body.iter().rev().find_map(|statement| match statement {
         Stmt::Assign(node) => match node.targets.as_slice() {

@@ -24,7 +24,7 @@ impl<'a> Arguments<'a> {
         keywords.find(is).map(|keyword| &keyword.value)
     }
 
-    /// `*rest` or `**rest`: there may be more.
+    /// Whether `*rest` or `**rest` may pass more arguments.
     pub(super) fn open(&self) -> bool {
         let arguments = &self.0.arguments;
         arguments.args.iter().any(Expr::is_starred_expr)

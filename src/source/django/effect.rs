@@ -1,5 +1,5 @@
-//! What migrations do to the database, worked out from the state that earlier migrations left each
-//! model in: an `AlterField` says what a field becomes, not what it was.
+//! The effects of migrations on the database, computed from the state in which earlier migrations
+//! left each model: an `AlterField` says what a field becomes, but not what it was.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use crate::source::{Span, Spanned};
 
 const SCANS: Locks = Locks::Yes("every row is checked while readers and writers wait");
 const BUILDS: Locks = Locks::Yes("an index is built while writers wait");
-/// The lock of `ALTER TABLE` is kept until the end of the transaction.
+/// The lock of an `ALTER TABLE` lasts until the end of the transaction.
 const BUILDS_INSIDE: Locks = Locks::Yes(
     "an index is built while readers and writers wait, in the transaction that adds the column",
 );
@@ -20,37 +20,37 @@ const HOLDS: Locks = Locks::Yes(
      altered before",
 );
 
-/// What one migration does.
+/// The effect of one migration.
 #[derive(Debug, Clone, Default)]
 pub struct Effect {
-    /// The changes, in order, but for those of tables that a pending migration makes.
+    /// The changes, in order, except those of tables that a pending migration creates.
     pub operations: Vec<Operation>,
-    /// Code of its own, which is not followed (`RunPython`).
+    /// The migration's own code, which is not followed (`RunPython`).
     pub python: Vec<Span>,
 }
 
-/// What the migrations so far made of the models.
+/// The models as the migrations so far have made them.
 #[derive(Default)]
 pub(super) struct State {
     models: HashMap<(String, String), Model>,
-    /// Fields and models (with an empty field) that Django knows no more, and whether a pending
-    /// migration took them away.
+    /// Removed fields and models (the latter with an empty field), and whether a pending migration
+    /// removed them.
     gone: HashMap<(String, String, String), bool>,
-    /// The tables, by the names that Django gives them, that pending migrations make.
+    /// The tables that pending migrations create, by the names that Django gives them.
     fresh: HashSet<String>,
 }
 
 struct Model {
-    /// `shop.Order`.
+    /// Its name as shown: `shop.Order`.
     shown: String,
     tableless: bool,
     named_table: bool,
-    /// Made by a pending migration: no running code uses it.
+    /// Whether a pending migration creates it, so that no running code uses it.
     fresh: bool,
     fields: HashMap<String, Field>,
 }
 
-/// Where a step is.
+/// The place of a step.
 #[derive(Clone, Copy)]
 struct StepPlace<'a> {
     app: &'a str,
@@ -60,7 +60,7 @@ struct StepPlace<'a> {
 }
 
 impl State {
-    /// Goes on by one migration.
+    /// Applies one migration to the state.
     pub(super) fn apply(&mut self, app: &str, migration: &Migration, pending: bool) -> Effect {
         let mut effect = Effect::default();
         for step in &migration.steps {
@@ -80,7 +80,7 @@ impl State {
         self.models.get_mut(&(app.to_owned(), name.to_lowercase()))
     }
 
-    /// Does no running code depend on what happens to this model's table?
+    /// Whether no running code depends on the table of this model.
     fn spared(&mut self, app: &str, name: &str) -> bool {
         self.model(app, name).is_some_and(|model| model.fresh || model.tableless)
     }
@@ -92,7 +92,8 @@ impl State {
         }
     }
 
-    /// Was it taken away before, by a migration that is applied? Then no running code knows it.
+    /// Whether it was removed before, by a migration that is applied, so that no running code uses
+    /// it.
     fn forgotten(&self, app: &str, model: &str, field: &str) -> bool {
         let key = (app.to_owned(), model.to_lowercase(), field.to_lowercase());
         self.gone.get(&key) == Some(&false)
@@ -204,7 +205,7 @@ impl State {
         }
     }
 
-    /// What is done to the database, and what Django takes for done instead.
+    /// Applies what is done to the database, and what Django only records as done.
     fn separate(
         &mut self,
         place: StepPlace<'_>,
@@ -219,7 +220,7 @@ impl State {
         let mut nothing = Effect::default();
         for step in state {
             self.step(at(step), &step.value, &mut nothing);
-            // The table of such a model is there already.
+            // The table of such a model already exists.
             if let Step::CreateModel { name, .. } = &step.value
                 && !database.iter().any(|s| matches!(s.value, Step::CreateModel { .. }))
                 && let Some(model) = self.model(place.app, name)
@@ -309,8 +310,8 @@ impl State {
     }
 }
 
-/// Code of a migration that has altered a table keeps everybody off it: PostgreSQL gives a lock
-/// back at the end of the transaction.
+/// Code in a migration that has altered a table locks everybody out of the table, because
+/// PostgreSQL releases a lock only at the end of the transaction.
 fn held(effect: &Effect) -> Option<Operation> {
     let alters = |operation: &&Operation| {
         let column = matches!(
@@ -417,7 +418,7 @@ fn altered(
     operations
 }
 
-/// Another type of column.
+/// Handles a change of a column's type.
 fn retyped(
     before: &Field,
     after: &Field,
@@ -430,7 +431,7 @@ fn retyped(
     if let (Some(from), Some(to)) = (before.column_type, after.column_type)
         && let Some(holds) = from.holds(to)
     {
-        // PostgreSQL keeps the rows of a longer varchar, and of the same number.
+        // PostgreSQL keeps the rows if a varchar gets longer, or if the number stays the same.
         let same = match (from, to) {
             (Type::Text(_), Type::Text(_)) => true,
             (Type::Whole(from, _), Type::Whole(to, _)) => from == to,
@@ -452,7 +453,7 @@ fn retyped(
                 .breaking(Breaks::Unknown("it depends on the types and the values".into()))
                 .locking(REWRITES),
         ),
-        // A field of a class that is not known here: mostly only its options change.
+        // The class of the field is unknown; in most such cases only its options change.
         (None, None) => None,
         _ => Some(unknown(Kind::ChangeType, "the class of the field is not known here")),
     }
@@ -469,7 +470,7 @@ fn constraint(place: StepPlace<'_>, class: Option<&str>, validates: bool) -> Ope
     }
 }
 
-/// What spans several fields. Which of them were unique before is not followed.
+/// Handles a constraint over several fields. Which of the fields were unique before is not tracked.
 fn together(place: StepPlace<'_>, step: &Step) -> Operation {
     match step {
         Step::Unique(_) => {

@@ -12,7 +12,7 @@ pub(super) fn elements(expression: &Expr) -> Option<&[Expr]> {
     }
 }
 
-/// A text.
+/// The content of a string literal.
 pub(super) fn text(expression: &Expr) -> Option<&str> {
     match expression {
         Expr::StringLiteral(literal) => Some(literal.value.to_str()),
@@ -20,7 +20,7 @@ pub(super) fn text(expression: &Expr) -> Option<&str> {
     }
 }
 
-/// `CreateModel` of `migrations.CreateModel`.
+/// The last part of a dotted name: `CreateModel` for `migrations.CreateModel`.
 pub(super) fn last_name(expression: &Expr) -> Option<&str> {
     match expression {
         Expr::Name(name) => Some(name.id.as_str()),

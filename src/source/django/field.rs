@@ -5,29 +5,29 @@ use ruff_python_ast::{Expr, Number};
 use super::arguments::Arguments;
 use super::expression::{last_name, text};
 
-/// A field. What is not known about it is nothing.
+/// A field. Unknown properties are `None`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Field {
-    /// The class, where it is one of Django's own.
+    /// The class, if it is one of Django's own.
     pub class: Option<String>,
-    /// It has no column: many-to-many, generic relations, tags.
+    /// Whether it has no column: many-to-many, generic relations, tags.
     pub columnless: bool,
     /// `null`.
     pub null: Option<bool>,
     /// `unique`.
     pub unique: Option<bool>,
-    /// `db_index`, also where Django makes one by itself.
+    /// `db_index`, even if Django sets it by itself.
     pub index: Option<bool>,
     /// `primary_key`.
     pub primary_key: Option<bool>,
     /// `db_column`.
     pub column: Option<String>,
-    /// Has it a default that the database itself knows (`db_default`), or does the database work
-    /// it out (`GeneratedField`)?
+    /// Whether the database itself has a default (`db_default`) or computes the value
+    /// (`GeneratedField`).
     pub database_fills: bool,
-    /// What kind of column.
+    /// The type of the column.
     pub column_type: Option<Type>,
-    /// What it points at.
+    /// The model that it refers to.
     pub to: Option<String>,
 }
 
@@ -40,13 +40,13 @@ pub enum Type {
     Whole(i64, bool),
     /// A decimal: digits, and digits after the point.
     Decimal(i64, i64),
-    /// A number that the database counts up, of this many bytes.
+    /// An automatic number of this many bytes.
     Counted(i64),
-    /// Worked out by the database; the flag says that it is stored.
+    /// Computed by the database; the flag says whether the value is stored.
     Generated(bool),
 }
 
-/// Fields of Django that have one column and are of no other kind here.
+/// Fields of Django that have one column and no comparable type.
 const PLAIN: [&str; 31] = [
     "BinaryField",
     "BooleanField",
@@ -81,7 +81,7 @@ const PLAIN: [&str; 31] = [
     "GeometryField",
 ];
 
-/// Fields without a column, of Django and of packages that many use.
+/// Fields without a column, of Django and of widely used packages.
 const COLUMNLESS: [&str; 7] = [
     "ManyToManyField",
     "GenericRelation",
@@ -107,7 +107,7 @@ impl Field {
         let is_djangos = column_type.is_some()
             || PLAIN.contains(&class)
             || matches!(class, "CharField" | "DecimalField" | "GeneratedField");
-        // `models.CharField`, and not a class of the same name of somebody else.
+        // `models.CharField`, rather than a class of the same name from elsewhere.
         let own = is_djangos && is_of_django(&call.func);
         let generated = matches!(column_type, Some(Type::Generated(_)));
         Self {
@@ -119,7 +119,7 @@ impl Field {
             },
             unique: flag("unique", class == "OneToOneField"),
             index: match (own, flag("unique", class == "OneToOneField")) {
-                // A unique column has its index already.
+                // A unique column already has an index.
                 (true, Some(true)) => Some(false),
                 (true, _) => flag("db_index", points || class == "SlugField"),
                 (false, _) => None,
@@ -137,7 +137,8 @@ impl Field {
     }
 }
 
-/// `models.X`, `django.….X`, or a bare name, which is one that was imported.
+/// Whether it is `models.X`, `django.….X`, or a bare name, which is assumed to be imported from
+/// Django.
 fn is_of_django(class: &Expr) -> bool {
     let mut at = class;
     loop {
@@ -152,7 +153,7 @@ fn is_of_django(class: &Expr) -> bool {
     }
 }
 
-/// The type of a column, where it can be compared with another.
+/// The type of a column, if it can be compared with others.
 fn column_type(class: &str, is: &Arguments<'_>) -> Option<Type> {
     let number = |name: &str, default: Option<i64>| match is.keyword(name) {
         Some(Expr::NumberLiteral(literal)) => match &literal.value {
@@ -192,7 +193,7 @@ fn column_type(class: &str, is: &Arguments<'_>) -> Option<Type> {
 }
 
 impl Type {
-    /// Does `to` hold every value of this one?
+    /// Whether `to` can represent every value of this type.
     pub(super) fn holds(self, to: Self) -> Option<bool> {
         match (self, to) {
             (Self::Text(from), Self::Text(to)) => Some(to >= from),

@@ -1,6 +1,6 @@
-//! The graph of a project's migrations, answered as Django's `MigrationLoader` and `MigrationGraph`
-//! do: a squashed migration stands for those that it replaces if all or none of them are applied.
-//! Iterative and linear.
+//! The graph of a project's migrations, evaluated as Django's `MigrationLoader` and
+//! `MigrationGraph` do: a squashed migration takes the place of those that it replaces if all or
+//! none of them are applied. The algorithms are iterative and linear.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -12,36 +12,37 @@ use crate::source::{Span, Spanned};
 /// An application of INSTALLED_APPS, as far as its migrations go.
 #[derive(Debug)]
 pub enum App {
-    /// The project's own: its migrations are read.
+    /// One of the project's own: its migrations are read.
     Own {
         /// Its `migrations` package.
         directory: PathBuf,
         /// The migrations that were understood.
         migrations: Vec<Migration>,
-        /// The names of the others.
+        /// The names of the migrations that were not understood.
         unread: Vec<String>,
-        /// Why those were not understood.
+        /// Why they were not understood.
         faults: Vec<Fault>,
-        /// Files that define no migration at all, and where each begins.
+        /// Files that define no migration, and the place where each begins.
         classless: Vec<(PathBuf, Span)>,
     },
-    /// An installed package: which migrations it has.
+    /// An installed package, of which only the names of migrations are known.
     Installed {
-        /// Their names, and those that they replace.
+        /// The names of its migrations, and of those that they replace.
         names: HashSet<String>,
     },
-    /// The project's own, with migrations in a directory that is not a package: Django sees none.
+    /// One of the project's own, with migrations in a directory that is not a package, so that
+    /// Django finds none.
     NoPackage {
         /// The directory.
         directory: PathBuf,
-        /// How many files are there, none of which is seen.
+        /// How many files are in the directory.
         files: usize,
-        /// Where the first of them begins.
+        /// The place where the first of them begins.
         first: Span,
     },
     /// It has no migrations.
     Unmigrated,
-    /// Not known, and why.
+    /// Not known, with the reason.
     Unknown(String),
 }
 
@@ -50,13 +51,13 @@ pub enum App {
 pub struct Project {
     /// The applications.
     pub apps: BTreeMap<String, App>,
-    /// The labels that settings name: AUTH_USER_MODEL's.
+    /// The labels of the applications that settings name: AUTH_USER_MODEL.
     pub swappable: BTreeMap<String, String>,
     /// Why there may be more applications than these.
     pub open: Option<String>,
 }
 
-/// An application with several leaves, or why it is not known whether it has.
+/// An application that has several leaves, or for which that is not known.
 #[derive(Debug)]
 pub struct Leaves<'p> {
     /// Its label.
@@ -65,34 +66,34 @@ pub struct Leaves<'p> {
     pub leaves: Result<Vec<&'p Migration>, String>,
 }
 
-/// Something that a migration names and nobody has.
+/// A migration that another migration names and that does not exist.
 #[derive(Debug)]
 pub struct Missing<'p> {
-    /// The migration's application.
+    /// The application of the migration that names it.
     pub app: &'p str,
-    /// The migration.
+    /// The migration that names it.
     pub migration: &'p Migration,
-    /// What it names.
+    /// The missing migration.
     pub key: Key,
-    /// Where.
+    /// The place where it is named.
     pub span: Span,
-    /// Is the whole application none of INSTALLED_APPS?
+    /// Whether the whole application is missing from INSTALLED_APPS.
     pub no_such_app: bool,
-    /// Is it in `run_before`?
+    /// Whether it is named in `run_before`.
     pub before: bool,
 }
 
 /// Migrations that depend on each other in a cycle; each depends on the one before it.
 pub type Cycle<'p> = Vec<(&'p str, &'p Migration)>;
 
-/// What is not applied.
+/// The migrations that are not applied.
 #[derive(Debug, Default)]
 pub struct Pending<'p> {
-    /// The project's own, in an order in which they can be applied.
+    /// Those of the project's own applications, in an order in which they can be applied.
     pub own: Vec<(&'p str, &'p Migration)>,
-    /// Those of installed packages.
+    /// The migrations of installed packages that are not applied.
     pub installed: Vec<Key>,
-    /// Applied, and no file of the release has them.
+    /// Migrations that are applied but not in any file of the release.
     pub unheard: Vec<Key>,
 }
 
@@ -102,38 +103,40 @@ struct GraphNode<'p> {
     migration: &'p Migration,
 }
 
-/// Which of squashed migrations and those that they replace are in the graph.
+/// Whether the graph contains squashed migrations or those that they replace.
 enum Mode<'a> {
-    /// The squashed ones: nothing, or all, is applied.
+    /// The squashed migrations: none or all of the replaced ones are applied.
     Squashed,
-    /// Those that they replace: some are applied.
+    /// The replaced migrations: some of them are applied.
     Kept,
-    /// As the database has it.
+    /// Depending on what is applied in the database.
     Applied(&'a HashSet<usize>),
 }
 
-/// One follows another.
+/// A dependency: the child follows the parent.
 #[derive(Clone, Copy)]
 struct Edge {
     child: usize,
     parent: usize,
-    /// The child is named as one that is gone, and that the child replaces.
+    /// Whether the child was named by a migration that no longer exists and that the child
+    /// replaces.
     child_gone: bool,
-    /// The same of the parent.
+    /// Whether the parent was named by such a migration.
     parent_gone: bool,
 }
 
 struct Nodes<'p> {
     list: Vec<GraphNode<'p>>,
     ids: HashMap<(&'p str, &'p str), usize>,
-    /// For each squashed migration: those that it replaces, none of which is squashed itself.
+    /// For each squashed migration, the migrations that it replaces, none of which is itself
+    /// squashed.
     replaces: HashMap<usize, Vec<usize>>,
     /// For each migration, those that replace it.
     replaced_by: Vec<Vec<usize>>,
     edges: Vec<Edge>,
 }
 
-/// The graph in one mode: who is in it, and what each follows.
+/// The graph in one mode: which migrations are in it, and what each follows.
 struct ModeGraph {
     used: Vec<bool>,
     parents: Vec<Vec<usize>>,
@@ -164,7 +167,7 @@ impl Project {
         nodes
     }
 
-    /// Why the graph of an application's own migrations is not known.
+    /// Why the graph of one of the project's own applications is not known.
     fn unread(&self, app: &str) -> Option<String> {
         match self.apps.get(app) {
             Some(App::Own { faults, .. }) => faults.first().map(ToString::to_string),
@@ -172,7 +175,7 @@ impl Project {
         }
     }
 
-    /// The applications of the project's own that have several leaves: `migrate` refuses.
+    /// The project's own applications with several leaves, for which `migrate` refuses to run.
     pub fn leaves(&self) -> Vec<Leaves<'_>> {
         let nodes = self.nodes();
         let mut squashed = nodes.graph(&Mode::Squashed).leaves(&nodes);
@@ -195,7 +198,7 @@ impl Project {
         found
     }
 
-    /// What migrations name and nobody has, and why that is not known about others.
+    /// The missing migrations that others name, and why that is not known for further ones.
     pub fn missing(&self) -> (Vec<Missing<'_>>, Option<String>) {
         let nodes = self.nodes();
         let replaced: HashSet<&Key> =
@@ -242,12 +245,13 @@ impl Project {
         };
         match app {
             App::Unknown(why) => Holds::Unknown(why.clone()),
-            // That none of these is seen is said once, of the directory.
+            // That Django finds none of these migrations is reported once, for the directory.
             App::NoPackage { .. } => Holds::Yes,
             App::Unmigrated if vague => Holds::Yes,
-            // An application without migrations has none of this name either.
+            // An application without migrations does not have this one either.
             App::Unmigrated => Holds::No,
-            // Of the same application, Django ignores the first and looks for the other by name.
+            // Within the same application, Django ignores `__first__` and looks for a migration
+            // that is actually named `__latest__`.
             App::Own { .. } if vague && key.app == from => {
                 if key.name == "__first__" {
                     Holds::Yes
@@ -269,7 +273,7 @@ impl Project {
                 let there = nodes.id(key).is_some() || unread.contains(&key.name);
                 match (there, faults.first()) {
                     (true, _) => Holds::Yes,
-                    // The file that was not understood may replace it.
+                    // The file that was not understood may replace the migration.
                     (false, Some(fault)) => Holds::Unknown(fault.to_string()),
                     (false, None) => Holds::No,
                 }
@@ -284,7 +288,7 @@ impl Project {
         }
     }
 
-    /// A circle, where there is one.
+    /// A cycle, if there is one.
     pub fn cycle(&self) -> Result<Option<Cycle<'_>>, String> {
         let nodes = self.nodes();
         let squashed = nodes.graph(&Mode::Squashed).cycle();
@@ -303,7 +307,8 @@ impl Project {
         }
     }
 
-    /// What the database has not applied yet, by what `showmigrations` printed.
+    /// The migrations that the database has not applied, according to the output of
+    /// `showmigrations`.
     pub fn pending(&self, printed: &Printed) -> Result<Pending<'_>, String> {
         let nodes = self.nodes();
         if let Some(why) = self.apps.keys().find_map(|app| self.unread(app)) {
@@ -317,7 +322,7 @@ impl Project {
         let mut applied: HashSet<usize> = (0..nodes.list.len())
             .filter(|at| nodes.list.get(*at).is_some_and(is_applied))
             .collect();
-        // What a squashed migration that is applied replaces is applied, and the other way round.
+        // If a squashed migration is applied, so are those that it replaces, and vice versa.
         for (squashed, replaced) in &nodes.replaces {
             if applied.contains(squashed) {
                 applied.extend(replaced);
@@ -341,8 +346,8 @@ impl Project {
         Ok(Pending { own, installed, unheard })
     }
 
-    /// The migrations that a release adds, in an order in which they can be applied; `is_new`
-    /// says which those are.
+    /// The migrations that a release adds, in an order in which they can be applied. `is_new` says
+    /// whether a migration is new.
     pub fn added(&self, is_new: &dyn Fn(&str, &Migration) -> bool) -> Result<Pending<'_>, String> {
         let nodes = self.nodes();
         if let Some(why) = self.apps.keys().find_map(|app| self.unread(app)) {
@@ -352,7 +357,7 @@ impl Project {
             .filter(|at| nodes.list.get(*at).is_some_and(|n| !is_new(n.app, n.migration)))
             .collect();
         let mut own = nodes.left(&applied)?;
-        // Not where everything that it stands for is applied.
+        // A squashed migration is not pending if everything that it replaces is applied.
         own.retain(|(_, m)| {
             let old = |key: &Key| nodes.id(key).is_none_or(|at| applied.contains(&at));
             m.replaces.is_empty() || !m.replaces.iter().all(old)
@@ -360,7 +365,7 @@ impl Project {
         Ok(Pending { own, ..Pending::default() })
     }
 
-    /// A migration and all that its application has applied before it.
+    /// A migration and everything that is applied before it.
     pub fn until(&self, key: &Key) -> Option<HashSet<Key>> {
         let nodes = self.nodes();
         let start = nodes.id(key)?;
@@ -384,7 +389,7 @@ impl Project {
         Some(seen.into_iter().filter_map(key).collect())
     }
 
-    /// What pending migrations do, each told with what came before it.
+    /// The effects of pending migrations, each computed with knowledge of the earlier ones.
     pub fn effects<'p>(&'p self, pending: &Pending<'p>) -> Vec<(&'p str, &'p Migration, Effect)> {
         let nodes = self.nodes();
         let waiting: HashSet<(&str, &str)> =
@@ -399,7 +404,7 @@ impl Project {
             .collect();
         let mut state = State::default();
         let mut found = Vec::new();
-        // All that is applied comes first: what is pending follows it.
+        // All applied migrations come first, because the pending ones follow them.
         let order = nodes.graph(&Mode::Applied(&applied)).order().unwrap_or_default();
         for at in order.iter().filter(|at| applied.contains(at)) {
             if let Some(node) = nodes.list.get(*at) {
@@ -425,7 +430,7 @@ impl<'p> Nodes<'p> {
         self.ids.get(&(key.app.as_str(), key.name.as_str())).copied()
     }
 
-    /// Those that are not applied, in an order in which they can be.
+    /// The migrations that are not applied, in an order in which they can be.
     fn left(&self, applied: &HashSet<usize>) -> Result<Vec<(&'p str, &'p Migration)>, String> {
         let graph = self.graph(&Mode::Applied(applied));
         let order = graph.order().ok_or("migrations depend on each other in a cycle")?;
@@ -436,8 +441,8 @@ impl<'p> Nodes<'p> {
             .collect())
     }
 
-    /// Works out what squashed migrations stand for. One that replaces a squashed one stands for
-    /// what that one does (Django 6.0; before, `squashmigrations` refused it).
+    /// Determines what squashed migrations replace. A migration that replaces a squashed one
+    /// replaces what that one does (Django 6.0; earlier, `squashmigrations` refused this).
     fn squash(&mut self) {
         let squashed: Vec<usize> = (0..self.list.len())
             .filter(|at| self.list.get(*at).is_some_and(|n| !n.migration.replaces.is_empty()))
@@ -466,7 +471,7 @@ impl<'p> Nodes<'p> {
     }
 
     fn connect(&mut self, swappable: &BTreeMap<String, String>) {
-        // The first migration of an application: one that follows none of its own.
+        // The first migration of an application is one that follows none of the same application.
         let mut first: HashMap<&str, usize> = HashMap::new();
         for (at, node) in self.list.iter().enumerate() {
             let inner = node.migration.dependencies.iter().any(|d| {
@@ -476,7 +481,8 @@ impl<'p> Nodes<'p> {
                 first.entry(node.app).or_insert(at);
             }
         }
-        // What was replaced and is gone is followed where what stands for it is.
+        // A dependency on a replaced migration that no longer exists is a dependency on the
+        // migration that replaces it.
         let mut instead: HashMap<&Key, usize> = HashMap::new();
         for (at, node) in self.list.iter().enumerate() {
             for key in &node.migration.replaces {
@@ -489,7 +495,7 @@ impl<'p> Nodes<'p> {
                 "__first__" if key.app != node.app => {
                     first.get(key.app.as_str()).map(|at| (*at, false))
                 }
-                // Which one is the latest depends on the rest of the graph.
+                // Which migration is the latest depends on the rest of the graph.
                 "__first__" | "__latest__" => None,
                 _ => {
                     let there = self.id(key).map(|at| (at, false));
@@ -539,7 +545,7 @@ impl<'p> Nodes<'p> {
             let replaced = self.replaces.get(at).map_or(&[][..], Vec::as_slice);
             match mode {
                 Mode::Squashed => true,
-                // Of what is not there nothing can be kept.
+                // If the replaced files are gone, there is nothing to keep.
                 Mode::Kept => replaced.is_empty(),
                 Mode::Applied(applied) => {
                     let done = replaced.iter().filter(|at| applied.contains(at)).count();
@@ -549,7 +555,8 @@ impl<'p> Nodes<'p> {
         };
         let standing: HashSet<usize> =
             self.replaces.keys().filter(|at| stands(at)).copied().collect();
-        // Who takes the place of each: the outermost squashed migration, or itself.
+        // What takes the place of each migration: the outermost squashed migration, or the
+        // migration itself.
         let place = |at: usize| -> usize {
             let by = self.replaced_by.get(at).map_or(&[][..], Vec::as_slice);
             let mut by = by.iter().filter(|by| standing.contains(by));
@@ -564,7 +571,8 @@ impl<'p> Nodes<'p> {
         };
         let dropped = |at: usize| self.replaces.contains_key(&at) && !standing.contains(&at);
         let used: Vec<bool> = (0..count).map(|at| place(at) == at && !dropped(at)).collect();
-        // A squashed migration that is not: the last ones of those that it replaces.
+        // For a squashed migration that is not in the graph: the last ones of those that it
+        // replaces.
         let mut last: HashMap<usize, Vec<usize>> = HashMap::new();
         for (at, replaced) in self.replaces.iter().filter(|(at, _)| !standing.contains(at)) {
             let inside: HashSet<usize> = replaced.iter().copied().collect();
@@ -586,7 +594,8 @@ impl<'p> Nodes<'p> {
         }
         let mut parents = vec![Vec::new(); count];
         for Edge { child, parent, child_gone, parent_gone } in &self.edges {
-            // What is gone, and stands for nothing here, Django would miss: the database decides.
+            // Django would miss a migration that is gone and not replaced here; whether it does
+            // depends on the database.
             if dropped(*child) || (dropped(*parent) && *parent_gone) {
                 continue;
             }
@@ -595,7 +604,7 @@ impl<'p> Nodes<'p> {
                 true => last.get(parent).cloned().unwrap_or_default(),
                 false => vec![*parent],
             };
-            // What stands for both follows none of the two itself.
+            // A squashed migration does not follow the migrations that it replaces.
             let inside = |end: &usize| {
                 place(*end) == to && (*child != to || *child_gone) && (*end != to || *parent_gone)
             };
@@ -613,7 +622,7 @@ impl<'p> Nodes<'p> {
 }
 
 impl ModeGraph {
-    /// For each application the migrations that none of the same follows.
+    /// For each application, the migrations that no other of the same application follows.
     fn leaves<'p>(&self, nodes: &Nodes<'p>) -> HashMap<&'p str, Vec<usize>> {
         let app = |at: usize| nodes.list.get(at).map(|node| node.app);
         let mut followed = HashSet::new();
@@ -629,7 +638,8 @@ impl ModeGraph {
         leaves
     }
 
-    /// In an order in which each comes after what it follows, and what is in or behind a circle.
+    /// The migrations in an order in which each comes after those that it follows, and the
+    /// migrations in or behind a cycle.
     fn sorted(&self) -> (Vec<usize>, HashSet<usize>) {
         let mut children: HashMap<usize, Vec<usize>> = HashMap::new();
         let mut waiting: HashMap<usize, usize> = HashMap::new();
@@ -667,13 +677,13 @@ impl ModeGraph {
         left.is_empty().then_some(order)
     }
 
-    /// A circle: each follows the next, and the last one the first.
+    /// A cycle: each migration follows the next, and the last follows the first.
     fn cycle(&self) -> Option<Vec<usize>> {
         let (_, left) = self.sorted();
         let mut here = left.iter().copied().min()?;
         let mut path = Vec::new();
         let mut place = HashMap::new();
-        // Everything left follows something that is left, so that walking up must come round.
+        // Every remaining migration follows another remaining one, so walking up must find a cycle.
         loop {
             if let Some(from) = place.insert(here, path.len()) {
                 return Some(path.into_iter().skip(from).collect());

@@ -2,8 +2,8 @@
 //! replaces, and what it does to the database.
 //!
 //! Source: Django 4.2, 5.2 and 6.1 (`db/migrations/loader.py`, `graph.py`, `operations/`), measured
-//! against `manage.py migrate`. The files are parsed and never run: what would need running is
-//! unknown, and then what depends on it is unknown too.
+//! against `manage.py migrate`. The files are parsed and never run: what only running would show is
+//! unknown, and so is everything that depends on it.
 
 mod app_config;
 mod arguments;
@@ -26,12 +26,12 @@ pub use graph::{App, Cycle, Leaves, Missing, Pending, Project};
 pub use operation::Step;
 pub use printed::Printed;
 
-/// A migration's name in Django: the label of its application, and the name of its file.
+/// The key of a migration in Django: the label of its application, and the name of its file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// `shop`.
+    /// The label: `shop`.
     pub app: String,
-    /// `0001_initial`, or `__first__` and `__latest__` where something depends on it.
+    /// The name: `0001_initial`, or `__first__` and `__latest__` in a dependency.
     pub name: String,
 }
 
@@ -46,7 +46,7 @@ impl std::fmt::Display for Key {
 pub enum Dependency {
     /// Another migration.
     On(Key),
-    /// The first one of the application that a setting names: `AUTH_USER_MODEL`.
+    /// The first migration of the application that a setting names: `AUTH_USER_MODEL`.
     Swappable(String),
 }
 
@@ -57,34 +57,34 @@ pub struct Migration {
     pub name: String,
     /// Its file.
     pub path: PathBuf,
-    /// The name of its class.
+    /// The place of its class's name.
     pub span: Span,
-    /// What must be applied before.
+    /// The migrations that must be applied before this one.
     pub dependencies: Vec<Spanned<Dependency>>,
-    /// What must not be applied before.
+    /// The migrations that must be applied after this one.
     pub run_before: Vec<Spanned<Key>>,
-    /// What it stands for: it was squashed from these.
+    /// The migrations that it replaces, if it was squashed.
     pub replaces: Vec<Key>,
-    /// Does it run in one transaction?
+    /// Whether it runs in one transaction.
     pub atomic: bool,
     /// What it does, in order.
     pub steps: Vec<Spanned<Step>>,
 }
 
-/// What a file of a `migrations` package is.
+/// The kind of a file in a `migrations` package.
 #[derive(Debug, Clone)]
 pub enum FileKind {
     /// A migration.
     Migration(Migration),
-    /// It defines no `Migration`: Django raises `BadMigrationError`.
+    /// A file that defines no `Migration`: Django raises `BadMigrationError`.
     NoClass,
-    /// A migration that was not understood: where, and why.
+    /// A migration that was not understood: the place and the reason.
     Unknown(Option<Span>, String),
 }
 
-/// The name of a migration whose file is called so, as Django finds them (`pkgutil.iter_modules`):
-/// any module of the package whose name does not begin with `_` or `~`. The flag says whether it is
-/// source; bytecode that is next to no source is loaded too.
+/// The name of the migration in a file of this name, by the rule with which Django finds migrations
+/// (`pkgutil.iter_modules`): any module of the package whose name does not begin with `_` or `~`.
+/// The flag says whether the file is source; bytecode without source next to it is loaded too.
 pub fn named(file: &str) -> Option<(&str, bool)> {
     let (stem, source) = match file.strip_suffix(".py") {
         Some(stem) => (stem, true),
@@ -103,16 +103,16 @@ pub fn read(module: &Module) -> FileKind {
 /// Something that was not understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Which file.
+    /// The file.
     pub path: PathBuf,
-    /// Where in it.
+    /// The place in the file.
     pub span: Option<Span>,
-    /// What.
+    /// What was not understood.
     pub message: String,
 }
 
 impl Fault {
-    /// Something about a file.
+    /// A fault in a file.
     pub fn new(path: &Path, span: Option<Span>, message: impl Into<String>) -> Self {
         Self { path: path.to_path_buf(), span, message: message.into() }
     }

@@ -1,4 +1,4 @@
-//! The operations of a migration, as they are written.
+//! The operations of a migration, as written.
 
 use ruff_python_ast::Expr;
 
@@ -8,7 +8,7 @@ use super::expression::{elements, last_name, text};
 use crate::source::python::Module;
 use crate::source::{Span, Spanned};
 
-/// One operation. Names of models are as they are written: Django does not mind their case.
+/// One operation. Names of models are as written: Django ignores their case.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// `CreateModel`.
@@ -17,7 +17,7 @@ pub enum Step {
         name: String,
         /// Its fields.
         fields: Vec<(String, Field)>,
-        /// `managed = False`, or a proxy: it has no table that Django makes.
+        /// Whether Django creates no table for it: `managed = False`, or a proxy.
         tableless: bool,
         /// `db_table`.
         named_table: bool,
@@ -40,38 +40,39 @@ pub enum Step {
     AddIndex {
         /// The model.
         model: String,
-        /// Without keeping writers out.
+        /// Whether it is built without locking out writers.
         concurrently: bool,
     },
     /// `AddConstraint`.
     AddConstraint {
         /// The model.
         model: String,
-        /// The class of the constraint, where it is known.
+        /// The class of the constraint, if known.
         class: Option<String>,
-        /// Are the rows looked at that are there already?
+        /// Whether existing rows are checked.
         validates: bool,
     },
-    /// `AlterUniqueTogether` with something in it.
+    /// `AlterUniqueTogether` with at least one entry.
     Unique(String),
-    /// `AlterIndexTogether` with something in it.
+    /// `AlterIndexTogether` with at least one entry.
     Index(String),
-    /// `AlterOrderWithRespectTo` with something in it: a new column that must be filled.
+    /// `AlterOrderWithRespectTo` with a value: a new column that must be filled.
     Order(String),
-    /// `RunSQL`; `None` if the text is put together when it runs.
+    /// `RunSQL`; `None` if the text is computed at run time.
     Sql(Option<Vec<String>>),
     /// `RunPython`.
     Python,
-    /// `SeparateDatabaseAndState`: what is done to the database, and what Django takes for done.
+    /// `SeparateDatabaseAndState`: what is done to the database, and what Django only records as
+    /// done.
     Separate {
         /// What is done.
         database: Vec<Spanned<Step>>,
-        /// What is taken for done.
+        /// What is recorded as done.
         state: Vec<Spanned<Step>>,
     },
-    /// It does nothing to tables that anybody waits for or misses.
+    /// An operation without an effect on tables that anybody waits for or misses.
     Harmless,
-    /// It is not known here, and why.
+    /// Not known, with the reason.
     Unknown(String),
 }
 
@@ -80,7 +81,7 @@ pub(super) fn read(module: &Module, expression: &Expr) -> Step {
     step(module, expression, &mut depth)
 }
 
-/// How deep operations are inside each other.
+/// How deeply operations may be nested.
 const DEPTH: usize = 10;
 
 fn step(module: &Module, expression: &Expr, depth: &mut usize) -> Step {
@@ -199,7 +200,7 @@ fn create(is: &Arguments<'_>) -> Option<Step> {
     let name = is.text(0, "name")?;
     let mut fields = Vec::new();
     for pair in elements(is.at(1, "fields")?)? {
-        // A field that is put together elsewhere is one of which nothing is known.
+        // Nothing is known about a field that is constructed elsewhere.
         let [field, made] = elements(pair)? else { return None };
         fields.push((text(field)?.to_owned(), Field::of(made)));
     }
@@ -222,7 +223,7 @@ fn create(is: &Arguments<'_>) -> Option<Step> {
     Some(Step::CreateModel { name, fields, tableless, named_table })
 }
 
-/// Is a `unique_together` empty? `None` if that is not known.
+/// Whether a `unique_together` is empty. `None` if that is not known.
 fn is_empty(expression: &Expr) -> Option<bool> {
     match expression {
         Expr::NoneLiteral(_) => Some(true),
@@ -233,7 +234,8 @@ fn is_empty(expression: &Expr) -> Option<bool> {
     }
 }
 
-/// The statements of `RunSQL`: a text, or a list of texts and of pairs of a text and its values.
+/// The statements of `RunSQL`, given as a text, or as a list of texts and of pairs of a text and
+/// its parameters.
 fn statements(sql: &Expr) -> Option<Vec<String>> {
     if let Some(sql) = text(sql) {
         return Some(vec![sql.to_owned()]);

@@ -1,4 +1,4 @@
-//! A migration's file: its class, and what the class's attributes say.
+//! A migration's file: its class and the class's attributes.
 
 use ruff_python_ast::{Expr, ExprCall, Stmt, StmtClassDef};
 
@@ -8,10 +8,10 @@ use super::{Dependency, FileKind, Key, Migration};
 use crate::source::python::{Binding, Module};
 use crate::source::{Span, Spanned};
 
-/// Where and why something was not understood.
+/// The place and reason of a failure to understand something.
 type Fault = (Option<Span>, String);
 
-/// The attributes of the class that decide.
+/// The attributes of the class that are read.
 const READ: [&str; 5] = ["dependencies", "run_before", "replaces", "operations", "atomic"];
 
 pub(super) fn read(module: &Module, name: &str) -> FileKind {
@@ -40,7 +40,7 @@ pub(super) fn read(module: &Module, name: &str) -> FileKind {
 fn migration(module: &Module, class: &StmtClassDef, name: &str) -> Result<Migration, Fault> {
     let bases = class.arguments.as_ref().map_or(&[][..], |arguments| &arguments.args);
     if !matches!(bases, [base] if last_name(base) == Some("Migration")) {
-        // Another base may bring what it depends on.
+        // Another base class may define its dependencies.
         let span = module.span(&class.name);
         return Err((Some(span), "its class is not made only from migrations.Migration".into()));
     }
@@ -60,7 +60,7 @@ fn migration(module: &Module, class: &StmtClassDef, name: &str) -> Result<Migrat
     Ok(migration)
 }
 
-/// Takes in one statement of the class's body.
+/// Reads one statement of the class's body.
 fn attribute(module: &Module, statement: &Stmt, to: &mut Migration) -> Result<(), Fault> {
     let (target, value) = match statement {
         Stmt::Assign(node) => match node.targets.as_slice() {
@@ -73,11 +73,11 @@ fn attribute(module: &Module, statement: &Stmt, to: &mut Migration) -> Result<()
         },
         Stmt::FunctionDef(_) | Stmt::Pass(_) | Stmt::Expr(_) => {
             return match statement {
-                // `operations.append(…)`; a docstring is none.
+                // `operations.append(…)`; a docstring does not matter.
                 Stmt::Expr(node) if !node.value.is_string_literal_expr() => {
                     mentions(module, statement)
                 }
-                // Its own `__init__` may change everything.
+                // The class's own `__init__` may change everything.
                 Stmt::FunctionDef(def) if matches!(def.name.as_str(), "__init__" | "__new__") => {
                     let span = module.span(&def.name);
                     Err((Some(span), format!("its class has its own {}", def.name)))
@@ -103,7 +103,7 @@ fn attribute(module: &Module, statement: &Stmt, to: &mut Migration) -> Result<()
     Ok(())
 }
 
-/// A statement that is not followed: does it mention what decides?
+/// Fails if a statement that is not followed mentions one of the attributes that are read.
 fn mentions(module: &Module, statement: &Stmt) -> Result<(), Fault> {
     let mut names = NameVisitor(None);
     ruff_python_ast::visitor::Visitor::visit_stmt(&mut names, statement);

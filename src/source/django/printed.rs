@@ -4,16 +4,16 @@ use std::collections::HashSet;
 
 use super::Key;
 
-/// The migrations that it names.
+/// The migrations in the output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Printed {
-    /// Those that are applied.
+    /// The applied migrations.
     pub applied: HashSet<Key>,
-    /// Those that are not, in the order in which they are printed.
+    /// The pending migrations, in the printed order.
     pub pending: Vec<Key>,
 }
 
-/// Reads it. `None` if it names no migration, or a line is none that Django prints.
+/// Reads the output. `None` if it names no migration, or contains a line that Django never prints.
 pub fn read(text: &str) -> Option<Printed> {
     let mut printed = Printed::default();
     let mut app: Option<&str> = None;
@@ -23,13 +23,13 @@ pub fn read(text: &str) -> Option<Printed> {
             continue;
         }
         let Some(mark) = ["[X]", "[ ]", "[-]"].iter().find(|mark| line.starts_with(**mark)) else {
-            // The label of an application, before its migrations.
+            // The label of an application precedes its migrations.
             let label = line.chars().all(|c| c.is_alphanumeric() || c == '_');
             app = Some(line).filter(|_| label);
             app?;
             continue;
         };
-        // Behind the name: `(2 squashed migrations)`, `... (shop.0001_initial)`.
+        // The name is followed by `(2 squashed migrations)` or `... (shop.0001_initial)`.
         let name = line.get(mark.len()..)?.split_whitespace().next()?;
         let (app, name) = match (app, name.split_once('.')) {
             (Some(app), _) => (app, name),

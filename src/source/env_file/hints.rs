@@ -1,4 +1,4 @@
-//! The likely intention of a line that systemd reads differently.
+//! The likely intention of a line that systemd reads differently from how it looks.
 
 use super::{Expansion, ExpansionKind, IgnoredKind, is_name};
 use crate::source::{FileId, SourceFile, Span, Spanned};
@@ -10,14 +10,15 @@ const LONGEST_NAME: usize = 64;
 #[derive(Default)]
 pub(super) struct Expansions {
     pub(super) found: Vec<Expansion>,
-    /// What is before this was looked at.
+    /// The offset up to which the value was searched.
     seen: usize,
-    /// Up to here the line has no `}`, `)` or backtick: searched only once.
+    /// For each of `}`, `)` and backtick, the offset up to which the line contains none, so that
+    /// each part is searched only once.
     without: [usize; 3],
 }
 
 impl Expansions {
-    /// Looks at the `$`, backtick or `~` at `at`.
+    /// Checks the `$`, backtick or `~` at `at`.
     pub(super) fn look(&mut self, file: FileId, bytes: &[u8], at: usize, single_quoted: bool) {
         if at < self.seen {
             return;
@@ -48,7 +49,7 @@ impl Expansions {
         }
     }
 
-    /// The length up to and with `end`, on the same line.
+    /// The length up to and including `end`, on the same line.
     fn closed(&mut self, bytes: &[u8], at: usize, end: u8, slot: usize) -> Option<usize> {
         let without = self.without.get_mut(slot)?;
         if at < *without {
@@ -66,7 +67,7 @@ impl Expansions {
     }
 }
 
-/// Names of the further lines of a value that look like assignments.
+/// The names on the further lines of a value that look like assignments.
 pub(super) fn swallowed(file: &SourceFile, value: Span) -> Vec<Spanned<String>> {
     let mut names = Vec::new();
     let mut start = value.start as usize;
@@ -84,7 +85,7 @@ pub(super) fn swallowed(file: &SourceFile, value: Span) -> Vec<Spanned<String>> 
         };
         let Some(equals) = text.iter().position(|byte| *byte == b'=') else { continue };
         let name = text.get(..equals).unwrap_or_default();
-        // The last line of a key in base64 ends in `=` or `==`.
+        // The last line of a base64 key ends in `=` or `==`.
         let padding = text
             .get(equals + 1..)
             .is_none_or(|rest| rest.iter().all(|byte| matches!(byte, b'=' | b'\r' | b'\n')));
@@ -97,7 +98,7 @@ pub(super) fn swallowed(file: &SourceFile, value: Span) -> Vec<Spanned<String>> 
     names
 }
 
-/// Why systemd sets nothing for a line with this key, and the name that was meant.
+/// Why systemd sets nothing for a line with this key, and the name that was probably meant.
 pub(super) fn why_ignored(key: &[u8], start: usize, equals: bool) -> (IgnoredKind, Option<String>) {
     let trimmed = key.trim_ascii();
     if start == 0
@@ -116,7 +117,7 @@ pub(super) fn why_ignored(key: &[u8], start: usize, equals: bool) -> (IgnoredKin
     if trimmed.starts_with(b"=") {
         return (IgnoredKind::EmptyName, None);
     }
-    // Not the `:` of a URL, which is there where a value of several lines lost its quotes.
+    // Not the `:` of a URL, which appears when a value of several lines has lost its quotes.
     if let Some(colon) = trimmed.iter().position(|byte| *byte == b':')
         && trimmed.get(colon + 1) != Some(&b'/')
         && let Some(name) = valid(trimmed.get(..colon).unwrap_or_default().trim_ascii_end())
@@ -134,21 +135,21 @@ fn valid(name: &[u8]) -> Option<String> {
     shown.then(|| String::from_utf8_lossy(name).into_owned())
 }
 
-/// A wrong name is shown where it looks like one, and not like a part of a key or a URL.
+/// A wrong name, if it looks like a name rather than like part of a key or a URL.
 fn presentable(name: &[u8]) -> Option<String> {
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-. ".contains(byte);
     let shown = name.len() <= LONGEST_NAME && name.iter().all(fits);
     shown.then(|| String::from_utf8_lossy(name).into_owned())
 }
 
-/// Whether a `=` is the end of base64, which is padded with `=` or `==`: what is before it is then
-/// a part of a key and no name to show.
+/// Whether a `=` is the padding of base64 (`=` or `==`): the text before it is then part of a key,
+/// and not a name to show.
 pub(super) fn is_padding(key: &[u8], value: &[u8]) -> bool {
     let mixed = key.iter().any(u8::is_ascii_lowercase) && key.iter().any(u8::is_ascii_uppercase);
     value == b"=" || (value.is_empty() && mixed && key.len() >= 16)
 }
 
-/// UTF-8 as systemd's `utf8_is_valid()` has it: without the code points that are no characters.
+/// Whether the text is UTF-8 for systemd's `utf8_is_valid()`, which refuses noncharacters.
 pub(super) fn is_utf8(text: &[u8]) -> bool {
     let nonchar = |c: char| {
         let code = u32::from(c);

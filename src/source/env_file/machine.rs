@@ -22,11 +22,12 @@ pub(super) enum State {
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) value: Vec<u8>,
-    /// From here on the value contains nothing but spaces, which go if the line ends here.
+    /// The offset from which the value contains only white space, which is dropped if the line
+    /// ends.
     pub(super) blank_from: Option<usize>,
-    /// Where the value as written starts, once something of it was seen.
+    /// The start of the value as written, once part of it was read.
     pub(super) start: Option<usize>,
-    /// After its last byte that counts.
+    /// The end of the value, after its last significant byte.
     pub(super) end: usize,
     pub(super) quote: usize,
     pub(super) unquoted: bool,
@@ -45,10 +46,10 @@ pub(super) struct Machine<'f> {
     pub(super) bytes: &'f [u8],
     pub(super) continue_comments: bool,
     pub(super) state: State,
-    /// Where the physical line starts on which the key is.
+    /// The start of the physical line with the key.
     pub(super) line_start: usize,
     pub(super) key_start: usize,
-    /// After the last byte of the key that is not a space.
+    /// The end of the key, after its last byte that is not a space.
     pub(super) key_end: usize,
     pub(super) equals: usize,
     pub(super) draft: Draft,
@@ -177,7 +178,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Looks at an ordinary byte of an unquoted part for what may be a mistake.
+    /// Checks an ordinary byte of an unquoted part for a possible mistake.
     fn notice(&mut self, at: usize, byte: u8) {
         let before = at.checked_sub(1).and_then(|before| self.bytes.get(before));
         match byte {
@@ -209,7 +210,7 @@ impl Machine<'_> {
         }
     }
 
-    /// A backslash before an end of line. With CRLF only the CR is eaten.
+    /// Handles a backslash before a line ending. With CRLF, only the CR is dropped.
     fn joined(&mut self, at: usize) {
         let crlf = self.bytes.get(at) == Some(&b'\r') && self.bytes.get(at + 1) == Some(&b'\n');
         let span = self.span(at - 1, at + 1);

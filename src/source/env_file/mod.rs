@@ -1,9 +1,9 @@
 //! Environment files, read as systemd reads them for `EnvironmentFile=`.
 //!
 //! Source: `parse_env_file_internal()` of systemd (`src/basic/env-file.c`), systemd.exec(5), and
-//! measurements on systemd 252 and 257, which take precedence over the man page. It is not shell
-//! syntax: nothing is expanded, a `#` within a line does not start a comment, and what is not
-//! understood is dropped, usually without a log entry.
+//! measurements on systemd 252 and 257, which take precedence over the man page. The syntax is not
+//! that of a shell: nothing is expanded, a `#` within a line does not start a comment, and text
+//! that is not understood is dropped, usually without a log entry.
 
 mod hints;
 mod machine;
@@ -14,24 +14,24 @@ use std::ops::RangeInclusive;
 
 use super::{Secret, SourceFile, Span, Spanned};
 
-/// Linux's `MAX_ARG_STRLEN`: `NAME=value` and its final NUL must fit.
+/// Linux's `MAX_ARG_STRLEN`, within which `NAME=value` and its final NUL must fit.
 const LONGEST_ASSIGNMENT: usize = 32 * 4096;
 
 /// What differs between versions of systemd: a comment that ends in a backslash. Before version
-/// 254 it swallowed the next line.
+/// 254, such a comment swallowed the next line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// systemd 253 and older: such a comment goes on in the next line.
+    /// systemd 253 and older: such a comment continues on the next line.
     Before254,
     /// systemd 254 and newer: a comment ends with its line.
     Since254,
-    /// The version is not known: read as since 254, and [`EnvFile::before_254`] holds the other
-    /// reading where it comes to another environment.
+    /// The version is not known: the file is read as since 254, and [`EnvFile::before_254`]
+    /// contains the other reading if that results in a different environment.
     Unknown,
 }
 
 impl Dialect {
-    /// The dialect of a version of systemd, where it is known.
+    /// The dialect of a version of systemd, if known.
     pub fn of_version(version: Option<u32>) -> Self {
         match version {
             Some(254..) => Self::Since254,
@@ -55,7 +55,7 @@ pub enum Quoting {
     Mixed,
 }
 
-/// What a text that a shell would expand looks like.
+/// The kind of a text that a shell would expand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExpansionKind {
@@ -71,28 +71,28 @@ pub enum ExpansionKind {
     Tilde,
 }
 
-/// A text in a value that a shell would expand. systemd hands it to the process as it is.
+/// A text in a value that a shell would expand. systemd passes it to the process as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expansion {
-    /// What it looks like.
+    /// The kind of the text.
     pub kind: ExpansionKind,
-    /// Where it is.
+    /// The place of the text.
     pub span: Span,
     /// Whether it is in single quotes, where a shell would leave it alone too.
     pub single_quoted: bool,
 }
 
-/// One assignment that the process gets, unless a later one of the same name replaces it.
+/// An assignment that the process receives, unless a later one with the same name replaces it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvAssignment {
     /// The variable's name.
     pub name: Spanned<String>,
-    /// What the process gets.
+    /// The value that the process receives.
     pub value: Secret,
-    /// The value as written, with its quotes and continuations and without spaces around it. Where
-    /// nothing is written it is empty and is just after the `=`.
+    /// The value as written, with its quotes and continuations and without spaces around it. For an
+    /// empty value, an empty span just after the `=`.
     pub value_span: Span,
-    /// The whole logical line, without its end of line.
+    /// The whole logical line, without its line ending.
     pub span: Span,
     /// The physical lines, counted from 1.
     pub lines: RangeInclusive<usize>,
@@ -100,37 +100,37 @@ pub struct EnvAssignment {
     pub quoting: Quoting,
     /// A quote that is never closed: the rest of the file is in this value.
     pub open_quote: Option<Span>,
-    /// Further lines of this value that look like assignments of their own: a quote is missing, or a
-    /// backslash joins them, and these variables are not set.
+    /// Names on further lines of this value that look like assignments of their own: a quote is
+    /// missing, or a backslash joins the lines, and these variables are not set.
     pub swallowed: Vec<Spanned<String>>,
-    /// ` # …` in an unquoted part: it belongs to the value.
+    /// ` # …` in an unquoted part: the text belongs to the value.
     pub comment: Option<Span>,
     /// Texts that a shell would expand.
     pub expansions: Vec<Expansion>,
-    /// Backslashes before an end of line that join two lines, with that end of line.
+    /// Backslashes that join two lines, each with its line ending.
     pub continuations: Vec<Span>,
-    /// Backslashes before a CRLF, which do not join anything.
+    /// Backslashes before a CRLF, which join nothing.
     pub lost_continuations: Vec<Span>,
-    /// The first backslash in an unquoted part that escapes an ordinary character: it is dropped.
+    /// The first backslash in an unquoted part that escapes an ordinary character and is dropped.
     pub dropped_backslash: Option<Span>,
-    /// The first quote that is part of the value, since the value does not start with it.
+    /// The first quote that is part of the value, because the value does not start with it.
     pub literal_quote: Option<Span>,
-    /// A later assignment of the same name replaces this one.
+    /// Whether a later assignment with the same name replaces this one.
     pub overridden: bool,
 }
 
 impl EnvAssignment {
-    /// Is a quote missing? It is never closed; or it is closed by the one that was meant to open a
-    /// later value, so that text follows the closing quote and what looks like assignments is
-    /// inside.
+    /// Whether a quote is missing: either a quote is never closed, or it is closed by one that was
+    /// meant to open a later value, so that text follows the closing quote and apparent assignments
+    /// are inside.
     pub fn is_unbalanced(&self) -> bool {
         self.open_quote.is_some() || (self.quoting == Quoting::Mixed && !self.swallowed.is_empty())
     }
 
     /// The backslashes that join lines which look like assignments of their own to this one; none
-    /// in quotes.
+    /// of them is in quotes.
     pub fn joining(&self) -> Vec<Span> {
-        // Both are in the order of the file.
+        // Both lists are in the order of the file.
         let before = |name: &Spanned<String>| {
             let above = self.continuations.partition_point(|end| end.end <= name.span.start);
             let end = self.continuations.get(above.checked_sub(1)?)?;
@@ -157,35 +157,35 @@ pub enum IgnoredKind {
     Section,
     /// `=…`.
     EmptyName,
-    /// A name that is none: white space, `-`, `.`, a digit at its start, …
+    /// An invalid name: white space, `-`, `.`, a digit at its start, …
     BadName,
     /// No `=` at all.
     NoEquals,
-    /// About 2 MiB or more, where a process gets 128 KiB at most. It also unsets what an earlier
-    /// line set.
+    /// About 2 MiB or more, while a process receives 128 KiB at most. Such a line also unsets what
+    /// an earlier line set.
     TooLong,
 }
 
-/// A line of which the process gets nothing. Its value is not kept.
+/// A line that gives the process nothing. Its value is not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored {
-    /// Why.
+    /// The reason.
     pub kind: IgnoredKind,
-    /// The name that was meant. Absent where the text may be a part of a secret (a line of a key).
+    /// The name that was meant. `None` if the text may be part of a secret (a line of a key).
     pub name: Option<String>,
-    /// All that is before the `=`, or the whole text where there is none.
+    /// Everything before the `=`, or the whole text if there is none.
     pub name_span: Span,
-    /// The whole logical line, without its end of line.
+    /// The whole logical line, without its line ending.
     pub span: Span,
     /// The physical lines, counted from 1.
     pub lines: RangeInclusive<usize>,
-    /// Whether systemd logs `Ignoring invalid environment assignment` for it, at the next start.
-    /// It is silent about the others.
+    /// Whether systemd logs `Ignoring invalid environment assignment` for it at the next start.
+    /// Other ignored lines are not logged.
     pub logged: bool,
 }
 
 impl Ignored {
-    /// Its first byte: of a line that is hidden, how long it is is hidden, too.
+    /// The first byte of the line: for a hidden line, the length is hidden too.
     pub fn start(&self) -> Span {
         Span { end: self.span.start + 1, ..self.span }
     }
@@ -196,30 +196,31 @@ impl Ignored {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
-    /// A name or value is not UTF-8, as systemd understands it (`Invalid argument`).
+    /// A name or value is not UTF-8 for systemd (`Invalid argument`).
     NonUtf8,
     /// A NUL byte anywhere (`Bad message`).
     Nul,
-    /// An assignment of more bytes than Linux hands to a process (128 KiB: status 203, `Argument
-    /// list too long`), also with `EnvironmentFile=-…`. From 2 MiB on it is only ignored.
+    /// An assignment with more bytes than Linux passes to a process (128 KiB: status 203, `Argument
+    /// list too long`), even with `EnvironmentFile=-…`. From 2 MiB on, it is only ignored.
     TooLong,
 }
 
-/// What keeps a unit with this file from starting.
+/// A fault that keeps a unit with this file from starting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
-    /// Why.
+    /// The kind of the fault.
     pub kind: FaultKind,
     /// The name, value or byte.
     pub span: Span,
 }
 
-/// A comment that ends in a backslash and so goes on in the next line, where there are assignments.
+/// A comment that ends in a backslash and thus continues on the next line, which contains
+/// assignments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwallowingComment {
-    /// Its backslashes before an end of line.
+    /// The backslashes before its line endings.
     pub backslashes: Vec<Span>,
-    /// The names that are not set.
+    /// The names that are not set because of it.
     pub names: Vec<Spanned<String>>,
 }
 
@@ -228,31 +229,31 @@ pub struct SwallowingComment {
 pub struct EnvFile {
     /// The assignments in the order of the file, duplicates included.
     pub assignments: Vec<EnvAssignment>,
-    /// The lines of which the process gets nothing.
+    /// The lines that give the process nothing.
     pub ignored: Vec<Ignored>,
     /// The first reason why the unit does not start. The assignments are listed all the same; with
-    /// [`FaultKind::Nul`] those before the byte.
+    /// [`FaultKind::Nul`], only those before the byte.
     pub fatal: Option<Fault>,
     /// The comments, from `#` or `;` to the end of the line (or of the lines that it swallows).
     pub comments: Vec<Span>,
-    /// Backslashes at the end of a comment, with the end of line: before version 254 the next line
-    /// is part of the comment.
+    /// Backslashes at the end of a comment, each with its line ending: before version 254, the next
+    /// line is part of the comment.
     pub comment_continuations: Vec<Span>,
-    /// Comments that swallow assignments, as systemd before 254 reads them.
+    /// Comments that swallow assignments in systemd before 254.
     pub swallowing_comments: Vec<SwallowingComment>,
-    /// What systemd before 254 reads, where the version is unknown and the environment, or whether
-    /// the unit starts, depends on it.
+    /// What systemd before 254 reads, if the version is unknown and the environment, or whether the
+    /// unit starts, depends on it.
     pub before_254: Option<Box<EnvFile>>,
     last: HashMap<String, usize>,
 }
 
 impl EnvFile {
-    /// The assignment that decides about a name: the last one.
+    /// The assignment that decides the value of a name: the last one.
     pub fn get(&self, name: &str) -> Option<&EnvAssignment> {
         self.last.get(name).and_then(|index| self.assignments.get(*index))
     }
 
-    /// What the process gets from this file: the last assignment of every name, in their order.
+    /// What the process receives from this file: the last assignment of every name, in order.
     pub fn effective(&self) -> impl Iterator<Item = &EnvAssignment> {
         self.assignments.iter().filter(|assignment| !assignment.overridden)
     }
@@ -272,7 +273,7 @@ impl EnvFile {
         order
     }
 
-    /// Whether the version of systemd decides about a name's value (see [`EnvFile::before_254`]).
+    /// Whether the value of a name depends on the version of systemd (see [`EnvFile::before_254`]).
     pub fn depends_on_version(&self, name: &str) -> bool {
         self.before_254.as_ref().is_some_and(|other| {
             other.get(name).map(|a| &a.value) != self.get(name).map(|a| &a.value)
@@ -287,12 +288,12 @@ impl EnvFile {
             })
     }
 
-    /// Notes for every name which assignment is its last, and what comes of that.
+    /// Marks, for every name, which assignments are replaced, and derives what follows from that.
     fn settle(mut self) -> Self {
         for (index, assignment) in self.assignments.iter().enumerate() {
             self.last.insert(assignment.name.value.clone(), index);
         }
-        // systemd drops what is too long after it replaced what came before.
+        // systemd drops an assignment that is too long only after it has replaced an earlier one.
         for ignored in self.ignored.iter_mut().filter(|line| line.kind == IgnoredKind::TooLong) {
             let Some(name) = &ignored.name else { continue };
             let last = self.last.get(name).and_then(|index| self.assignments.get(*index));
@@ -327,8 +328,8 @@ pub fn parse(file: &SourceFile, dialect: Dialect) -> EnvFile {
     read
 }
 
-/// Whether systemd takes a text for a variable's name: letters, digits and `_` of ASCII, no digit
-/// first.
+/// Whether systemd accepts a text as a variable's name: ASCII letters, digits and `_`, without a
+/// digit at the start.
 pub fn is_name(text: &[u8]) -> bool {
     text.first().is_some_and(|byte| !byte.is_ascii_digit())
         && text.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')

@@ -1,5 +1,5 @@
-//! What a line is once the state machine has read it: an assignment, an ignored line, a comment or
-//! a fault, as systemd's `load_env_file_push()` and `strv_env_clean_with_callback()` decide.
+//! Decides what a line is once the state machine has read it: an assignment, an ignored line, a
+//! comment or a fault, as in systemd's `load_env_file_push()` and `strv_env_clean_with_callback()`.
 
 use super::machine::{Draft, Machine, State, is_newline};
 use super::{
@@ -8,8 +8,8 @@ use super::{
 };
 use crate::source::{Secret, Span, Spanned};
 
-/// `sysconf(_SC_ARG_MAX)` with the usual stack limit of 8 MiB, of which `env_value_is_valid()` and
-/// `env_assignment_is_valid()` take off a little.
+/// `sysconf(_SC_ARG_MAX)` with the usual stack limit of 8 MiB; the limits of `env_value_is_valid()`
+/// and `env_assignment_is_valid()` are slightly lower.
 const ARG_MAX: usize = 2 << 20;
 
 impl Machine<'_> {
@@ -60,8 +60,8 @@ impl Machine<'_> {
         self.out.fatal.get_or_insert(Fault { kind, span });
     }
 
-    /// Takes the assignment that ends at `at`, as `load_env_file_push()` does, and later
-    /// `strv_env_clean_with_callback()`.
+    /// Records the assignment that ends at `at`, as `load_env_file_push()` and then
+    /// `strv_env_clean_with_callback()` do.
     pub(super) fn push(&mut self, at: usize) {
         let draft = std::mem::take(&mut self.draft);
         let start = draft.start.unwrap_or(self.equals + 1);
@@ -131,7 +131,8 @@ impl Machine<'_> {
         }
     }
 
-    /// A comment in a value ends with the line, or with the value where the line is continued.
+    /// The end of a comment in a value: that of the line, or that of the value if the line
+    /// continues.
     fn to_line_end(&self, start: usize, value: Span) -> Span {
         let end = (value.end as usize).max(start);
         let text = self.bytes.get(start..end).unwrap_or_default();

@@ -5,27 +5,28 @@
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BindAddress {
-    /// A socket file. A relative path belongs to the working directory at that time.
+    /// A socket file. A relative path starts at the working directory of the process when it binds.
     Unix(String),
-    /// A host, in lower case as gunicorn makes it, and a port. `::` without brackets for IPv6.
+    /// A host, converted to lower case as gunicorn does, and a port. An IPv6 address has no
+    /// brackets: `::`.
     Tcp {
         /// The host or address; may be empty (every address).
         host: String,
         /// The port.
         port: u16,
     },
-    /// A descriptor that was inherited.
+    /// An inherited descriptor.
     Fd(i64),
 }
 
 impl BindAddress {
-    /// Is the host an IPv6 address, as gunicorn decides it?
+    /// Whether the host is an IPv6 address by gunicorn's own test.
     pub fn is_ipv6(&self) -> bool {
         matches!(self, Self::Tcp { host, .. } if host.parse::<std::net::Ipv6Addr>().is_ok())
     }
 }
 
-/// gunicorn refuses the text: it exits 1 at start.
+/// gunicorn refuses the text and exits with 1 when it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressFault {
     /// What is wrong.
@@ -36,7 +37,7 @@ pub struct AddressFault {
 pub fn parse_address(text: &str) -> Result<BindAddress, AddressFault> {
     const DEFAULT_PORT: &str = "8000";
     let fault = |message: String| Err(AddressFault { message });
-    // `re.split(r"unix:(//)?", text)[-1]`: what is behind the last `unix:`.
+    // `re.split(r"unix:(//)?", text)[-1]`: the text after the last `unix:`.
     if text.starts_with("unix:") {
         let rest = text.rsplit("unix:").next().unwrap_or_default();
         return Ok(BindAddress::Unix(rest.strip_prefix("//").unwrap_or(rest).to_owned()));

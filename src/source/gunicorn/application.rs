@@ -5,35 +5,35 @@
 
 use ruff_python_ast::{Expr, UnaryOp};
 
-/// What the application's name leads to.
+/// The parts of an application's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplicationName {
-    /// The dotted module.
+    /// The dotted name of the module.
     pub module: String,
-    /// What is taken out of it.
+    /// The object in the module.
     pub object: ApplicationObject,
 }
 
-/// The part behind the colon.
+/// The part after the colon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApplicationObject {
-    /// A name; `application` where none is given.
+    /// A name; `application` if none is given.
     Name {
         /// The name.
         name: String,
-        /// It was not given.
+        /// Whether no name was given.
         default: bool,
     },
     /// A factory that is called.
     Call {
         /// The function's name.
         name: String,
-        /// How many positional arguments it is given.
+        /// The number of its positional arguments.
         positional: usize,
-        /// The named arguments.
+        /// The names of its keyword arguments.
         keywords: Vec<String>,
     },
-    /// gunicorn refuses it: the worker fails to boot. Why.
+    /// gunicorn refuses the name, for this reason: the worker fails to boot.
     Invalid(String),
 }
 
@@ -60,7 +60,7 @@ impl ApplicationName {
 
 fn object_of(text: &str) -> ApplicationObject {
     let invalid = |why: &str| ApplicationObject::Invalid(why.to_owned());
-    // The parser is not given what could nest deeply.
+    // Text that could nest deeply is not given to the parser.
     if text.len() > 4096 || text.bytes().filter(|b| b"([{-~+.".contains(b)).count() > 200 {
         return invalid("longer than an attribute name or function call can sensibly be");
     }
@@ -95,7 +95,7 @@ fn object_of(text: &str) -> ApplicationObject {
     }
 }
 
-/// What `ast.literal_eval` accepts.
+/// Whether `ast.literal_eval` accepts the expression.
 fn is_literal(expression: &Expr) -> bool {
     let mut todo = vec![expression];
     while let Some(expression) = todo.pop() {

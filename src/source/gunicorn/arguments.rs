@@ -1,8 +1,8 @@
 //! gunicorn's command line, read by the rules of Python's `argparse` (`_parse_known_args`, Python
 //! 3.8 to 3.14 where they agree).
 //!
-//! A word that is not known (an unexpanded variable, a template's placeholder) may be a flag, and
-//! then everything that it could set is unknown: all settings that are not set later on the line.
+//! An unknown word (an unexpanded variable, a template's placeholder) may be a flag. All settings
+//! that the word could make, that is, all that are not made later on the line, are then unknown.
 
 use super::super::{Span, Text};
 use super::settings::{Action, Setting, SettingTable};
@@ -11,30 +11,31 @@ use super::value::{Base, integer};
 /// One word of a command line.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ArgumentWord {
-    /// The word, expanded; where `unknown` is set, as it is in the file.
+    /// The word, expanded; if `unknown` is set, as it is in the file.
     pub text: Text,
-    /// Where it is.
+    /// The place of the word.
     pub span: Span,
-    /// An environment variable's value is in it: it must not be shown.
+    /// Whether it contains an environment variable's value and must not be shown.
     pub secret: bool,
-    /// The word is not known, and why. `text` then still shows what is known at its beginning.
+    /// Why the word is not known. `text` then still contains what is known of its beginning.
     pub unknown: Option<String>,
-    /// Not known, and it may stand for any number of words (systemd's `$X`, a shell's bare `$X`).
+    /// Whether the unknown word can become any number of words (systemd's `$X`, a shell's unquoted
+    /// `$X`).
     pub many: bool,
 }
 
 impl ArgumentWord {
-    /// A word that is known.
+    /// A known word.
     pub fn known(text: Text) -> Self {
         Self { span: text.span(), text, secret: false, unknown: None, many: false }
     }
 
-    /// The word, where it is known.
+    /// The text of the word, if known.
     pub fn value(&self) -> Option<&str> {
         self.unknown.is_none().then(|| self.text.as_str())
     }
 
-    /// The part of the word that is certain: all of it, or what is before the first sign of a
+    /// The part of the word that is certain: all of it, or what precedes the first sign of a
     /// variable or placeholder.
     pub fn certain(&self) -> &str {
         let text = self.text.as_str();
@@ -62,13 +63,13 @@ pub struct Argument {
     pub setting: &'static str,
     /// The value as text (`true`/`false` for switches), or why it is not known.
     pub value: Result<ArgumentValue, String>,
-    /// The flag as it was written.
+    /// The flag as written.
     pub flag: String,
-    /// Where the flag is, its value included.
+    /// The place of the flag, including its value.
     pub span: Span,
-    /// Where the value is; the flag itself for a switch.
+    /// The place of the value; for a switch, of the flag itself.
     pub value_span: Span,
-    /// The value must not be shown.
+    /// Whether the value must not be shown.
     pub secret: bool,
 }
 
@@ -95,12 +96,12 @@ pub enum ArgumentValue {
     Bool(bool),
 }
 
-/// What happens along the line, in order.
+/// An event along the command line, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A setting is made.
     Set(Argument),
-    /// Something that is not known may make any setting: why, and where.
+    /// Something unknown may set anything: the reason and the place.
     Anything(String, Span),
 }
 
@@ -109,30 +110,30 @@ pub enum Event {
 pub enum Application {
     /// Given.
     Given(ArgumentWord),
-    /// Not given: `wsgi_app` decides.
+    /// The command line names no application: `wsgi_app` decides.
     NotGiven,
-    /// Not known, and why.
+    /// Not known, with the reason.
     Unknown(String),
 }
 
-/// What kind of mistake it is, and with which status gunicorn exits.
+/// The kind of mistake, which determines the status with which gunicorn exits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// No such flag: exit 2.
+    /// An unknown flag: status 2.
     UnknownFlag,
-    /// The beginning of several flags: exit 2.
+    /// An abbreviation that several flags share: status 2.
     AmbiguousFlag,
-    /// A flag without its value: exit 2.
+    /// A flag without its value: status 2.
     MissingValue,
-    /// A value for a switch: exit 2.
+    /// A value for a switch: status 2.
     UnexpectedValue,
-    /// Not a number: exit 2.
+    /// A value that is not a number: status 2.
     WrongType,
-    /// A positional argument apart from the first group: exit 2.
+    /// A positional argument that is separated from the first group: status 2.
     ExtraPositional,
-    /// Quotes that do not close in GUNICORN_CMD_ARGS: exit 1.
+    /// Unclosed quotes in GUNICORN_CMD_ARGS: status 1.
     Quoting,
-    /// gunicorn's validator refuses the value: exit 1.
+    /// gunicorn's validator refuses the value: status 1.
     InvalidValue,
 }
 
@@ -146,34 +147,34 @@ impl FaultKind {
     }
 }
 
-/// A mistake because of which gunicorn does not start.
+/// A mistake that keeps gunicorn from starting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArgumentFault {
-    /// What kind.
+    /// The kind of mistake.
     pub kind: FaultKind,
     /// What is wrong, without any secret.
     pub message: String,
-    /// What was probably meant.
+    /// The flag that was probably meant.
     pub did_you_mean: Option<&'static str>,
-    /// Where.
+    /// The place of the mistake.
     pub span: Span,
 }
 
 /// A command line, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arguments {
-    /// What is set, in order.
+    /// The settings that are made, in order.
     pub events: Vec<Event>,
     /// The application.
     pub application: Application,
-    /// Why gunicorn does not start.
+    /// Why gunicorn does not start, if it does not.
     pub faults: Vec<ArgumentFault>,
-    /// `--help` or `--version`: gunicorn prints and exits 0.
+    /// The place of `--help` or `--version`: gunicorn prints its answer and exits with 0.
     pub only_prints: Option<Span>,
 }
 
 impl Arguments {
-    /// An empty line.
+    /// An empty command line.
     pub fn none() -> Self {
         Self {
             events: Vec::new(),
@@ -183,7 +184,7 @@ impl Arguments {
         }
     }
 
-    /// The settings in order, without what is not known.
+    /// The known settings, in order.
     pub fn set(&self) -> impl Iterator<Item = &Argument> {
         self.events.iter().filter_map(|event| match event {
             Event::Set(argument) => Some(argument),
@@ -192,7 +193,7 @@ impl Arguments {
     }
 }
 
-/// Reads the words behind `gunicorn`.
+/// Reads the words after `gunicorn`.
 pub fn parse_arguments(words: &[ArgumentWord], table: &SettingTable) -> Arguments {
     let mut reader =
         ArgumentReader { words, table, out: Arguments::none(), at: 0, unsettled: false };
@@ -203,7 +204,7 @@ pub fn parse_arguments(words: &[ArgumentWord], table: &SettingTable) -> Argument
         let positional = only_positionals || reader.is_positional(word);
         if !positional && word.value() == Some("--") {
             only_positionals = true;
-            // `--` belongs to the group of positional arguments around it.
+            // `--` belongs to the surrounding group of positional arguments.
             reader.at += 1;
             continue;
         }
@@ -226,12 +227,12 @@ pub fn parse_arguments(words: &[ArgumentWord], table: &SettingTable) -> Argument
     reader.out
 }
 
-/// A word taken for an option.
+/// The meaning of a word that looks like an option.
 enum OptionMatch<'t> {
-    /// A flag, as it was written, with the value that is attached to it (and its offset).
+    /// A flag as written, with the value attached to it and that value's offset.
     Flag(Match<'t>, Option<(String, usize)>),
     Ambiguous(Vec<&'static str>),
-    /// In some versions it is the beginning of several flags, in others of one.
+    /// An abbreviation that is ambiguous in some versions and clear in others.
     ByVersion,
     Unknown,
 }
@@ -249,12 +250,12 @@ struct ArgumentReader<'t> {
     table: &'t SettingTable,
     out: Arguments,
     at: usize,
-    /// The word before may have been a flag that takes the next word.
+    /// Whether the previous word may have been a flag that takes the next word.
     unsettled: bool,
 }
 
 impl<'t> ArgumentReader<'t> {
-    /// `_parse_optional`: is this a positional argument?
+    /// `_parse_optional`: whether this is a positional argument.
     fn is_positional(&self, word: &ArgumentWord) -> bool {
         if word.unknown.is_some() {
             let certain = word.certain();
@@ -277,7 +278,7 @@ impl<'t> ArgumentReader<'t> {
                 false => format!("unrecognized arguments: {}", word.text.as_str()),
             };
             if self.out.events.iter().any(|e| matches!(e, Event::Anything(..))) {
-                // What is not known may take this word as its value.
+                // An unknown word may take this word as its value.
                 return;
             }
             return self.fault(FaultKind::ExtraPositional, message, None, word.span);
@@ -318,21 +319,21 @@ impl<'t> ArgumentReader<'t> {
             OptionMatch::Unknown => {
                 let text = word.text.as_str();
                 let flag = text.split('=').next().unwrap_or(text);
-                // A hint for the first mistakes; nobody reads a thousand.
+                // Only the first mistakes get a hint, because nobody reads a thousand.
                 let few = self.out.faults.len() < 20;
                 let meant = few.then(|| self.table.nearest_flag(flag)).flatten();
                 let shown = if word.secret { "an argument" } else { flag };
                 let message = format!("{shown} is not an option of gunicorn");
                 self.fault(FaultKind::UnknownFlag, message, meant, word.span);
                 self.at += 1;
-                // Values behind it would be positional arguments; argparse names them all at once.
+                // Later values would be positional arguments; argparse names them all at once.
                 self.unsettled = true;
             }
             OptionMatch::Flag(found, attached) => self.flag(word, found, attached),
         }
     }
 
-    /// A word of which at most the beginning is known.
+    /// Handles a word of which only the beginning is known, if anything.
     fn unknown_option(&mut self, word: &'t ArgumentWord) {
         self.at += 1;
         let certain = word.certain();
@@ -384,7 +385,8 @@ impl<'t> ArgumentReader<'t> {
                     return;
                 }
                 Match::Sometimes(setting, flag) => {
-                    // `--proxy-protocol` became an option with a value; others came or went.
+                    // `--proxy-protocol` has become an option with a value; other flags were added
+                    // or removed.
                     if setting.action == Action::Optional || setting.name == "proxy_protocol" {
                         let why = "depends on gunicorn's version".to_owned();
                         self.push(setting, flag, Err(why), word, word);
@@ -406,7 +408,7 @@ impl<'t> ArgumentReader<'t> {
                     self.at += 1;
                     return;
                 }
-                // `-DR`: more switches in one word.
+                // `-DR`: several switches in one word.
                 Some((rest, _)) if !flag.starts_with("--") && !rest.is_empty() => {
                     let next = self.short(&rest);
                     let Some(next) = next else {
@@ -435,7 +437,7 @@ impl<'t> ArgumentReader<'t> {
         self.fault(FaultKind::UnexpectedValue, message, None, word.span);
     }
 
-    /// The flag of one letter at the beginning of `-xyz`'s rest.
+    /// The flag of the first letter in what remains of `-xyz`.
     fn short(&self, rest: &str) -> Option<Match<'t>> {
         let flag = format!("-{}", rest.chars().next()?);
         self.exact(&flag)
@@ -456,7 +458,7 @@ impl<'t> ArgumentReader<'t> {
             return self.push(setting, flag, value, word, &part);
         }
         let next = self.words.get(self.at).filter(|next| {
-            // A word that is not known is taken for the value, which is what a writer means.
+            // An unknown word is taken for the value, which is what its author meant.
             self.is_positional(next) || (next.unknown.is_some() && !next.certain().starts_with('-'))
         });
         let Some(next) = next else {
@@ -577,7 +579,7 @@ impl<'t> ArgumentReader<'t> {
                 }
             };
         }
-        // `-w3`: one letter, and its value at once.
+        // `-w3`: a flag of one letter, directly followed by its value.
         let width = text.chars().nth(1).map_or(0, char::len_utf8);
         let (Some(flag), Some(rest)) = (text.get(..1 + width), text.get(1 + width..)) else {
             return OptionMatch::Unknown;

@@ -1,4 +1,5 @@
-//! The rows of the table of settings: a setting in a range of versions, its type and its default.
+//! The rows of the table of settings: each is a setting in a range of versions, with its type and
+//! its default.
 
 /// What a flag does on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,28 +12,28 @@ pub enum Action {
     Int,
     /// Takes a whole number in any of Python's bases, `022` being octal.
     AutoInt,
-    /// May be repeated; each time one more.
+    /// May be repeated; each use adds one value.
     Append,
-    /// Takes nothing and means true.
+    /// Takes nothing and sets true.
     StoreTrue,
-    /// Takes nothing and means false (`--no-sendfile`).
+    /// Takes nothing and sets false (`--no-sendfile`).
     StoreFalse,
-    /// May take text.
+    /// Takes text, which may be left out.
     Optional,
 }
 
 /// What a setting's validator in `config.py` accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Text or None, white space taken off.
+    /// Text or None; white space at its ends is removed.
     Text,
     /// A list of texts; a single text is a list of one.
     TextList,
     /// Texts separated by commas.
     TextSet,
-    /// A whole number not below 0, or text that is one.
+    /// A whole number that is not negative, or text that is such a number.
     PositiveInt,
-    /// True, False, or such text.
+    /// True, False, or text that means one of them.
     Bool,
     /// A directory that exists, made absolute.
     Directory,
@@ -54,7 +55,7 @@ pub enum Kind {
     ReloadEngine,
     /// `host:port`.
     Statsd,
-    /// One of a few words, which are not checked here.
+    /// One of a few words; which ones is not checked here.
     Choice,
     /// Not checked here.
     Opaque,

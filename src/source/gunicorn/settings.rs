@@ -7,40 +7,40 @@ use super::table::{TABLE, VERSIONS};
 use super::version::Version;
 use crate::source::similar::{apart, nearest};
 
-/// One setting of one version, or of all when the version is not known.
+/// One setting of one version, or of all versions if the version is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     /// Its name in a configuration file.
     pub name: &'static str,
     /// Its flags, the short one first.
     pub flags: &'static [&'static str],
-    /// What its flag does.
+    /// The action of its flag.
     pub action: Action,
-    /// What values it accepts.
+    /// The values that it accepts.
     pub kind: Kind,
-    /// Its default; `None` if the versions that are possible differ.
+    /// Its default; `None` if the possible versions differ.
     pub default: Option<Default>,
 }
 
 impl Setting {
-    /// Does its flag take a value, so that the next word is one?
+    /// Whether its flag takes a value, so that the next word is that value.
     pub fn takes_value(&self) -> bool {
         matches!(self.action, Action::Text | Action::Int | Action::AutoInt | Action::Append)
     }
 }
 
-/// How a version relates to those that were examined.
+/// How a version relates to the examined versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
-    /// It is one of them.
+    /// It was examined.
     Known,
-    /// It is between two of them; the older one's settings are taken.
+    /// It is between two examined versions; what both have counts.
     Between,
-    /// Newer than the newest of them, whose settings are taken.
+    /// It is newer than the newest examined version, whose settings are assumed.
     Newer,
-    /// Older than the oldest of them, whose settings are taken.
+    /// It is older than the oldest examined version, whose settings are assumed.
     Older,
-    /// The version is not known: only what all versions have in common is said.
+    /// The version is not known: only what all versions have in common counts.
     AnyVersion,
 }
 
@@ -48,14 +48,14 @@ pub enum Coverage {
 #[derive(Debug, Clone)]
 pub struct SettingTable {
     settings: Vec<Setting>,
-    /// Settings that some versions have, when the version is not known.
+    /// Settings that only some of the possible versions have, if the version is not known exactly.
     sometimes: Vec<Setting>,
     coverage: Coverage,
 }
 
 impl SettingTable {
-    /// The settings of a version that was looked at; of one between two of them what both have, and
-    /// besides the oldest and the newest theirs.
+    /// The settings of an examined version; for a version between two examined ones, what both
+    /// have; for an older or newer version, those of the oldest or newest.
     pub fn for_version(version: &Version) -> Self {
         let (mut index, mut coverage) = (0, Coverage::Older);
         for (at, known) in VERSIONS.iter().enumerate() {
@@ -77,8 +77,8 @@ impl SettingTable {
         Self { settings, sometimes: Vec::new(), coverage }
     }
 
-    /// What two versions have in common, and what came or went between them: which of the releases
-    /// between did it nobody looked at.
+    /// What two versions have in common, and what was added or removed between them: which of the
+    /// releases between them did so was not examined.
     fn between(before: usize, after: usize) -> Self {
         let (mut settings, mut sometimes) = (Vec::new(), Vec::new());
         for row in TABLE.iter().filter(|row| row.covers(before) || row.covers(after)) {
@@ -91,7 +91,7 @@ impl SettingTable {
             let later = TABLE.iter().filter(|_| row.covers(before)).find(same);
             let earlier = |other: &Row| other.name == row.name && other.covers(before);
             match later {
-                // It has changed: what it takes, or only its default.
+                // The setting has changed: either what it takes, or only its default.
                 Some(later)
                     if (later.action, later.kind, later.flags)
                         == (row.action, row.kind, row.flags) =>
@@ -107,7 +107,7 @@ impl SettingTable {
         Self { settings, sometimes, coverage: Coverage::Between }
     }
 
-    /// What all versions have in common.
+    /// The settings that all versions have in common.
     pub fn any_version() -> Self {
         let (mut settings, mut sometimes) = (Vec::new(), Vec::new());
         let mut rows = TABLE.iter().peekable();
@@ -115,7 +115,8 @@ impl SettingTable {
             let mut always = first.covers(0) && first.covers(VERSIONS.len() - 1);
             let mut setting = first.setting();
             while let Some(next) = rows.peek().filter(|next| next.name == first.name) {
-                // Another range of the same setting: it exists throughout, but it changed.
+                // The next row is another range of the same setting: the setting exists throughout,
+                // but has changed.
                 always = first.covers(0) && next.covers(VERSIONS.len() - 1);
                 if next.action != first.action || next.kind != first.kind {
                     always = false;
@@ -128,7 +129,7 @@ impl SettingTable {
         Self { settings, sometimes, coverage: Coverage::AnyVersion }
     }
 
-    /// How the version relates to those that were examined.
+    /// How the version relates to the examined versions.
     pub fn coverage(&self) -> Coverage {
         self.coverage
     }
@@ -143,18 +144,18 @@ impl SettingTable {
         &self.sometimes
     }
 
-    /// The setting of this name.
+    /// The setting with this name.
     pub fn get(&self, name: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.name == name)
     }
 
-    /// Does some version that is possible have a setting of this name?
+    /// Whether some possible version has a setting with this name.
     pub fn may_have(&self, name: &str) -> bool {
         self.get(name).is_some() || self.sometimes.iter().any(|setting| setting.name == name)
     }
 
-    /// The setting that is probably meant by a name that is none: other capitals or underscores,
-    /// the name of its option (`log_level`, `env`, `access_logfile`), or one letter amiss.
+    /// The setting that was probably meant by an unknown name: different capitals or underscores,
+    /// the name of its option (`log_level`, `env`, `access_logfile`), or one wrong letter.
     pub fn meant_name(&self, name: &str) -> Option<&'static str> {
         if name.len() > 64 {
             return None;
@@ -171,7 +172,7 @@ impl SettingTable {
         same.next().or_else(|| self.settings.iter().find(near)).map(|setting| setting.name)
     }
 
-    /// The flag that is most like this one.
+    /// The flag that is most similar to this one.
     pub fn nearest_flag(&self, flag: &str) -> Option<&'static str> {
         nearest(flag, self.settings.iter().flat_map(|setting| setting.flags.iter().copied()))
     }

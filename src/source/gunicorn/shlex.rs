@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-/// A word, and the bytes of the text that it is in with its quotes and backslashes.
+/// A word, and its place in the text, including its quotes and backslashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShellWord {
-    /// What Python hands out.
+    /// The value that Python returns.
     pub value: String,
-    /// Where it is.
+    /// The place of the word.
     pub range: Range<usize>,
 }
 
@@ -17,7 +17,7 @@ pub fn split(text: &str) -> Option<Vec<String>> {
 }
 
 /// Splits a text into words; `None` if Python raises (`No closing quotation`, `No escaped
-/// character`): gunicorn does not start then.
+/// character`), in which case gunicorn does not start.
 pub fn words(text: &str) -> Option<Vec<ShellWord>> {
     let mut words = Vec::new();
     let mut word: Option<ShellWord> = None;

@@ -39,26 +39,27 @@ pub enum RawValue {
     List(Vec<RawValue>),
     /// A dictionary.
     Dict,
-    /// A function or class; of a function how many arguments it takes by their place.
+    /// A function or class; for a function, how many positional arguments it takes.
     Callable(Option<usize>),
-    /// Not known, and why.
+    /// Not known, with the reason.
     Unknown(String),
 }
 
-/// What comes of validating.
+/// The result of a validator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Validated {
     /// The value.
     Value(SettingValue),
-    /// Not known, and why.
+    /// Not known, with the reason.
     Unknown(String),
-    /// gunicorn refuses it and exits; what it wants instead. The value itself is not in the text.
+    /// gunicorn refuses the value and exits; the text says what gunicorn wants instead, and does
+    /// not contain the value.
     Refused(String),
 }
 
-/// How many arguments a hook has to take; nothing for what is none.
+/// How many arguments a hook has to take; `None` for a setting that is not a hook.
 ///
-/// Held against gunicorn 20.1.0 to 27.0.1 (`gunicorn_real::hooks_take_these_many_arguments`).
+/// Tested against gunicorn 20.1.0 to 27.0.1 (`gunicorn_real::hooks_take_these_many_arguments`).
 fn arguments(hook: &str) -> Option<&'static [usize]> {
     Some(match hook {
         "on_starting" | "on_reload" | "when_ready" | "post_worker_init" | "worker_int"
@@ -73,7 +74,7 @@ fn arguments(hook: &str) -> Option<&'static [usize]> {
     })
 }
 
-/// Is it a setting that a function with a certain number of arguments is to be given to?
+/// Whether the setting must be a function with a certain number of arguments.
 pub fn is_hook(name: &str) -> bool {
     arguments(name).is_some()
 }
@@ -87,7 +88,7 @@ fn wanted(fits: &[usize], has: usize) -> String {
     )
 }
 
-/// Runs a value through the validator of this kind; `name` is the setting's.
+/// Validates a value as gunicorn's validator of this kind does; `name` is the setting's.
 pub fn validate(kind: Kind, name: &str, value: &RawValue) -> Validated {
     use Validated::{Refused, Unknown};
     let refused = |wants: &str| Refused(wants.to_owned());
@@ -177,7 +178,7 @@ fn text(value: &RawValue) -> Validated {
     }
 }
 
-/// `validate_list_string`: nothing, one text, or texts.
+/// `validate_list_string`: no text, one text, or several.
 fn text_list(value: &RawValue) -> Validated {
     let items = match value {
         RawValue::Text(text) if text.is_empty() => return done(SettingValue::List(Vec::new())),
@@ -194,7 +195,7 @@ fn text_list(value: &RawValue) -> Validated {
         match item {
             RawValue::Text(text) => texts.push(text.trim().to_owned()),
             RawValue::Unknown(why) => return Validated::Unknown(why.clone()),
-            // `validate_string` lets None through: what it then does depends on the setting.
+            // `validate_string` accepts None: what happens then depends on the setting.
             RawValue::None => return Validated::Unknown("None in a list of texts".into()),
             _ => return Validated::Refused("a list of texts".into()),
         }
@@ -235,18 +236,18 @@ fn proxy_protocol(value: &RawValue) -> Validated {
     done(SettingValue::Text(word.into()))
 }
 
-/// In which bases Python reads a number.
+/// The bases in which Python reads a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Base {
     /// `int(x)`.
     Ten,
     /// `int(x, 0)`: `0x`, `0o`, `0b`.
     Any,
-    /// gunicorn's `auto_int`: as [`Base::Any`], and `022` is octal.
+    /// gunicorn's `auto_int`: like [`Base::Any`], but `022` is octal.
     Auto,
 }
 
-/// Python's `int(text)`: nothing when it raises, `Some(None)` when it does not fit 64 bits.
+/// Python's `int(text)`: `None` if it raises, `Some(None)` if the number does not fit in 64 bits.
 pub fn integer(text: &str, base: Base) -> Option<Option<i64>> {
     let auto;
     let mut text = text;
@@ -271,12 +272,12 @@ pub fn integer(text: &str, base: Base) -> Option<Option<i64>> {
         (Base::Any | Base::Auto, Some("0b")) => (2, lower.get(2..)?),
         _ => (10, lower.as_str()),
     };
-    // One underscore may be after a prefix and between digits.
+    // An underscore may come after a prefix and between digits, but only one at a time.
     let digits = if radix == 10 { digits } else { digits.strip_prefix('_').unwrap_or(digits) };
     let valid =
         digits.split('_').all(|part| !part.is_empty() && part.chars().all(|c| c.is_digit(radix)));
     if !valid {
-        // Digits of other scripts are digits to Python.
+        // Python also accepts digits of other scripts.
         return (!text.is_ascii()).then_some(None);
     }
     let digits: String = digits.chars().filter(|c| *c != '_').collect();

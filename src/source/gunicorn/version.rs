@@ -1,4 +1,4 @@
-//! gunicorn's version, compared as Python's packages compare them (PEP 440).
+//! gunicorn's version, compared by the rules of Python packages (PEP 440).
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -9,12 +9,12 @@ use std::str::FromStr;
 pub struct Version(pep440_rs::Version);
 
 impl Version {
-    /// Reads a version; nothing when it is none.
+    /// Reads a version; `None` if the text is not a version.
     pub fn parse(text: &str) -> Option<Self> {
         pep440_rs::Version::from_str(text.trim()).ok().map(Self)
     }
 
-    /// Compares the release numbers alone: `24.0` is not below `24.0.0rc1` and not above it.
+    /// Compares the release numbers alone: `24.0` equals `24.0.0rc1`.
     pub fn compare_release(&self, other: &Self) -> Ordering {
         let (a, b) = (self.0.release(), other.0.release());
         let length = a.len().max(b.len());
@@ -23,7 +23,7 @@ impl Version {
         order.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 
-    /// Is it this release or a later one? Nothing for what is not a version.
+    /// Whether this is the given release or a later one. `None` if the text is not a version.
     pub fn at_least(&self, text: &str) -> Option<bool> {
         Self::parse(text).map(|other| self.compare_release(&other).is_ge())
     }

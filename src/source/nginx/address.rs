@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// The longest path a unix socket's address holds.
+/// The longest path, in bytes, that a unix socket's address can contain.
 const UNIX_PATH_LIMIT: usize = 108;
 
 /// A host in an address.
@@ -18,12 +18,12 @@ pub enum Host {
     AnyV6,
     /// One address.
     Ip(IpAddr),
-    /// A name, which a resolver or `/etc/hosts` knows; in lower case.
+    /// A name that a resolver or `/etc/hosts` knows, in lower case.
     Name(String),
 }
 
 impl Host {
-    /// What a host's text stands for.
+    /// Reads the text of a host.
     pub fn new(text: &str) -> Self {
         let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let ip = match inner {
@@ -52,7 +52,7 @@ impl std::fmt::Display for Host {
     }
 }
 
-/// An address that is listened on or connected to.
+/// An address that nginx listens on or connects to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
     /// A unix socket's path.
@@ -78,7 +78,7 @@ impl std::fmt::Display for Address {
 /// The parts of a URL without its scheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Url<'a> {
-    /// `unix:/path` and, behind a second `:`, the URI.
+    /// `unix:/path`, with the URI after a second `:`.
     Unix { path: &'a [u8], uri: Option<&'a [u8]> },
     /// `host:port/uri`.
     Inet { host: &'a [u8], port: Option<u16>, uri: Option<&'a [u8]> },
@@ -89,7 +89,8 @@ pub(super) fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
 }
 
-/// Takes a URL apart; `with_uri` where one may follow the address. The error is nginx's.
+/// Takes a URL apart. `with_uri` says whether a URI may follow the address. The error is in nginx's
+/// words.
 pub(super) fn parse_url(url: &[u8], with_uri: bool) -> Result<Url<'_>, &'static str> {
     if starts_with_ignore_case(url, b"unix:") {
         return parse_unix(url.get(5..).unwrap_or_default(), with_uri);
@@ -142,7 +143,7 @@ pub(super) fn parse_port(digits: &[u8]) -> Option<u16> {
     text.parse().ok().filter(|port| *port > 0)
 }
 
-/// Does it start with this, in either case?
+/// Whether `bytes` start with `prefix`, in upper or lower case.
 pub(super) fn starts_with_ignore_case(bytes: &[u8], prefix: &[u8]) -> bool {
     bytes.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
 }

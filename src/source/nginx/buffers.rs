@@ -1,5 +1,6 @@
-//! Sizes of buffers for answers that nginx refuses together (`ngx_http_proxy_merge_loc_conf` and those
-//! beside it, 1.22): what it checks is what holds in a server or location, inherited values included.
+//! Combinations of buffer sizes that nginx refuses (`ngx_http_proxy_merge_loc_conf` and its
+//! counterparts in the other modules, 1.22). nginx checks the values that apply in a server or
+//! location, inherited ones included.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -10,17 +11,17 @@ use super::model::Model;
 use super::value::parse_size;
 use super::{has_variable, id::ServerId};
 
-/// The modules that pass on, with their buffers.
+/// The modules that pass requests on and that have such buffers.
 const MODULES: [&str; 4] = ["proxy", "fastcgi", "uwsgi", "scgi"];
-/// What nginx takes without a line of the configuration: one page, and eight of them.
+/// nginx's defaults: one page, and eight buffers of one page.
 const PAGE: u64 = 4096;
 const BUFFERS: u64 = 8;
 
-/// What the names of such lines end in.
+/// How the names of these directives end.
 const ENDS: [&str; 3] = ["_buffer_size", "_buffers", "_busy_buffers_size"];
 
 pub(super) fn check(model: &Model, faults: &mut Vec<Fault>) {
-    // Hardly any configuration has one: all lines are looked through once.
+    // Hardly any configuration has such a directive: one pass over all directives finds them.
     let stated: Vec<DirectiveRef<'_>> = model
         .config
         .directives()
@@ -45,7 +46,7 @@ pub(super) fn check(model: &Model, faults: &mut Vec<Fault>) {
     }
 }
 
-/// The servers and locations in which one of these lines counts first, of those with such a name.
+/// The servers and locations in which one of the named directives first takes effect.
 fn places(model: &Model, stated: &[DirectiveRef<'_>], names: &[String]) -> Vec<Place> {
     let named = |line: &&DirectiveRef<'_>| {
         let name = line.name();
@@ -121,7 +122,7 @@ fn judge(model: &Model, place: Place, names: &[String; 3]) -> Option<Fault> {
     Some(Fault::new(FaultKind::BufferSizes, stands.head_span(), message))
 }
 
-/// The line that holds in a place; none at the end of this where that is not known.
+/// The directive that applies in a place, `Some(None)` if none does. `None` if that is not known.
 fn line<'m>(model: &'m Model, place: Place, name: &str) -> Option<Option<DirectiveRef<'m>>> {
     let effective = model.effective(place, name);
     match effective.last() {

@@ -82,7 +82,7 @@ fn build(config: Config) -> Model {
 
 struct BuildWalk {
     scopes: Vec<Scope>,
-    /// The server thought around bare locations, for each file of a fragment.
+    /// The implied server around bare locations, for each file of a fragment.
     implicit: HashMap<u32, ServerId>,
     passes: Vec<(DirectiveId, Scope)>,
     user: Option<crate::source::Spanned<Vec<crate::source::Spanned<String>>>>,
@@ -213,7 +213,7 @@ impl BuildWalk {
                 let id = self.implicit_server(directive);
                 self.in_server(directive, name, id);
             }
-            // A bare pass is meant to be included in a location.
+            // A `proxy_pass` outside every block is meant to be included in a location.
             Scope::Fragment if pass::is_pass(name) => {
                 let id = self.implicit_server(directive);
                 self.passes.push((directive.id, Scope::Server(id)));
@@ -255,7 +255,7 @@ fn is_servers(name: &[u8]) -> bool {
     matches!(name, b"listen" | b"server_name" | b"set" | b"return" | b"rewrite" | b"try_files")
 }
 
-/// A group or a map with an include that was not read is not known whole.
+/// Marks each `upstream` and `map` as incomplete if it contains an `include` that was not read.
 fn note_unread(model: &mut Model, scopes: &[Scope]) {
     for not_read in &model.config.not_read {
         let Some(parent) = not_read.parent else { continue };

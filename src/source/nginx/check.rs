@@ -1,5 +1,5 @@
 //! What nginx refuses or warns about, as far as the files alone show it: duplicates, and directives
-//! that its own modules would not accept.
+//! that its own modules would refuse.
 
 use std::collections::HashMap;
 
@@ -29,12 +29,12 @@ pub(super) fn check(model: &mut Model, scopes: &[Scope]) {
     model.faults.append(&mut faults);
 }
 
-/// Groups whose names are to be looked up, with nothing that could. Only a configuration that was
-/// read whole tells that there is no resolver.
+/// Each `upstream` whose names nginx has to resolve at run time, but without a resolver. Only a
+/// configuration that was read as a whole shows that there is no resolver.
 fn resolving(model: &Model, faults: &mut Vec<Fault>) {
     let config = &model.config;
     let whole = config.is_whole();
-    // Looked for once in each `http`: an upstream is one of thousands that are in it.
+    // Looked up once for each `http`, which may contain thousands of upstreams.
     let mut resolvers: HashMap<DirectiveId, bool> = HashMap::new();
     for upstream in model.upstreams.iter().filter(|_| whole) {
         let http = config.get(upstream.directive).and_then(|block| block.parent());
@@ -54,7 +54,7 @@ fn listens(servers: &[Server], faults: &mut Vec<Fault>) {
         let mut own = HashMap::new();
         for listen in &server.listens {
             let Some(address) = &listen.address else { continue };
-            // QUIC is UDP: another socket on the same address.
+            // QUIC is UDP, so its socket may share the address with a TCP socket.
             let address_key = (address, listen.quic);
             if let Some(first) = own.insert(address_key, listen.span) {
                 let message = format!("a duplicate listen {address}");
@@ -79,7 +79,8 @@ fn listens(servers: &[Server], faults: &mut Vec<Fault>) {
     }
 }
 
-/// `conflicting server name "x" on 0.0.0.0:80, ignored`: a warning, the first one wins.
+/// `conflicting server name "x" on 0.0.0.0:80, ignored`: nginx only warns, and the first server
+/// wins.
 fn server_names(servers: &[Server], faults: &mut Vec<Fault>) {
     let mut known = HashMap::new();
     for server in servers {
@@ -135,7 +136,7 @@ fn locations(model: &Model, faults: &mut Vec<Fault>) {
     }
 }
 
-/// What `ngx_http_core_location` says about a location inside another.
+/// What `ngx_http_core_location` says about a location nested in another.
 fn nested(location: &Location, parent: &Location) -> Option<Fault> {
     if matches!(location.kind, LocationKind::If | LocationKind::LimitExcept) || parent.unknown {
         return None;

@@ -11,46 +11,46 @@ use super::model::Model;
 use super::server::{Server, ServerName, ServerNameKind};
 use crate::source::Span;
 
-/// Why a server was chosen.
+/// Why nginx chose a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// By its name.
+    /// The server has this exact name.
     Name,
-    /// By a wildcard.
+    /// One of the server's wildcard names matches.
     Wildcard,
-    /// By a regex.
+    /// One of the server's regex names matches.
     Regex,
-    /// By `default_server`.
+    /// No name matches, and the server is the `default_server`.
     DefaultServer,
-    /// As the first on its address.
+    /// No name matches, and the server is the first on its address.
     First,
 }
 
-/// The answer to which server takes a request.
+/// Which server takes a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
-    /// The server; `None` if nobody listens there.
+    /// The server; `None` if no server listens on the address.
     pub server: Option<ServerId>,
-    /// Why.
+    /// Why nginx chose the server.
     pub reason: Option<Reason>,
-    /// Names and listens that could not be judged and might have taken it: a regex that cannot
-    /// be compiled here, a placeholder.
+    /// Names and `listen`s that cannot be judged here and might take the request: a regex that
+    /// cannot be compiled here, a placeholder.
     pub unknown: Vec<Span>,
 }
 
-/// The answer to which location takes a request.
+/// Which location takes a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
     /// The location; `None` if the server itself handles it.
     pub location: Option<LocationId>,
-    /// Locations that could not be judged and might have taken it.
+    /// Locations that cannot be judged here and might take the request.
     pub unknown: Vec<LocationId>,
 }
 
 impl Model {
-    /// The servers on an address, in the order nginx meets them, and whether each is marked as
-    /// its default. A request to one IP finds the servers that listen on it; only where there
-    /// are none, those that listen on all.
+    /// The servers on an address, in the order nginx reads them, and whether each is marked as the
+    /// default. A request to one IP address reaches the servers that listen on that address; only
+    /// if there are none does it reach those that listen on all addresses.
     pub fn servers_on(&self, address: &Address) -> Vec<(&Server, bool)> {
         let exact = self.listening(|here| here == address);
         if !exact.is_empty() {
@@ -100,7 +100,7 @@ impl Model {
                 if exact.is_none() && matches_exactly(name, &host) {
                     exact = Some(server.id);
                 }
-                // The longest `*.x` goes before the longest `x.*`.
+                // The longest `*.x` takes precedence over the longest `x.*`.
                 if let Some(rank) = wildcard_rank(name, &host)
                     && wildcard.is_none_or(|(best, _)| rank > best)
                 {
@@ -125,14 +125,15 @@ impl Model {
         served
     }
 
-    /// The location of a server that takes a URI: `=`, then the longest prefix, then, unless
-    /// that is `^~`, the first regex, innermost level first.
+    /// The location of a server that takes a URI: an exact (`=`) match first, then the longest
+    /// prefix. Unless that prefix is `^~`, the first matching regex wins over it, searched from the
+    /// innermost level out.
     pub fn locate(&self, server: ServerId, uri: &str) -> Located {
         let mut located = Located { location: None, unknown: Vec::new() };
         let Some(server) = self.server(server) else { return located };
         let mut level: &[LocationId] = &server.locations;
         loop {
-            // Down through the prefixes, remembering each level's regexes.
+            // Descends through the prefix locations and remembers each level's regexes.
             let mut regexes: Vec<&[LocationId]> = Vec::new();
             loop {
                 let best = self.longest_prefix(level, uri, &mut located.unknown);
@@ -253,10 +254,11 @@ fn by_regex(
     None
 }
 
-/// A PCRE pattern, where it means the same to us: bytes, not characters; nothing else is taken.
+/// Compiles a PCRE pattern, if this regex engine reads it too. Patterns match bytes, not
+/// characters.
 pub(super) fn compile(pattern: &str, case_insensitive: bool) -> Option<Regex> {
-    // PCRE has named groups as `(?'x'…)` too, and its `$` also is before a last line feed, which no
-    // URI ends with.
+    // PCRE differs in two ways: its named groups can also be `(?'x'…)`, and its `$` also matches
+    // before a final line feed, which no URI has.
     RegexBuilder::new(pattern)
         .unicode(false)
         .case_insensitive(case_insensitive)

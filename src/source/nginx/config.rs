@@ -11,41 +11,43 @@ use super::tree::{Body, Directive, NONE, Tree};
 use crate::host::HostError;
 use crate::source::{FileId, Span, placeholder};
 
-/// A directive's number in a [`Config`]. A file included twice has its directives twice.
+/// The index of a directive in a [`Config`]. The directives of a file included twice have two
+/// indices each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DirectiveId(pub u32);
 
-/// What the files are.
+/// How much of a configuration the files are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Context {
     /// A whole configuration, from `nginx.conf` on.
     Main,
-    /// Parts of one: `server`, `upstream` or `location` blocks without the `http` around them.
+    /// Parts of a configuration: `server`, `upstream` or `location` blocks without the `http`
+    /// around them.
     Fragment,
 }
 
 /// Something that was not read, which is not a fault of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotRead {
-    /// The `include` that asks for it.
+    /// The `include` that names the file or pattern.
     pub span: Span,
-    /// The block in which its content is missing.
+    /// The block in which the content is missing.
     pub parent: Option<DirectiveId>,
     /// The file or pattern.
     pub path: PathBuf,
-    /// Why not.
+    /// Why it was not read.
     pub reason: NotReadReason,
 }
 
 /// Why a file was not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotReadReason {
-    /// The host could not, or it was not given.
+    /// The host could not read the file, or was not given it.
     Host(HostError),
     /// Its name is a template's placeholder.
     Placeholder,
-    /// In a part of a configuration it is not known what a relative path counts from, nor
-    /// whether the file will be there.
+    /// In a part of a configuration, neither the base of a relative path nor the existence of the
+    /// file on the server is known.
     Elsewhere,
 }
 
@@ -58,14 +60,14 @@ pub(super) struct Node {
     pub include: u32,
 }
 
-/// One taking in of one file.
+/// One inclusion of one file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Inclusion {
-    /// The `include` directive; none for a file named from outside.
+    /// The `include` directive; `NONE` for an entry file, which no `include` names.
     pub directive: u32,
     /// The file's tree.
     pub tree: u32,
-    /// Is it, directly or through includes, outside a whole configuration?
+    /// Whether the file is a fragment, or was included by one directly or through other files.
     pub fragment: bool,
 }
 
@@ -76,11 +78,11 @@ pub struct Config {
     pub context: Context,
     /// The directory that relative paths of the configuration count from.
     pub prefix: PathBuf,
-    /// The version of the nginx that reads it, where that is known.
+    /// The version of nginx that will read the configuration, if known.
     pub version: Option<super::version::Version>,
-    /// The files, each once, in the order of their first reading.
+    /// The files, each once, in the order in which they were first read.
     pub trees: Vec<Tree>,
-    /// What nginx would refuse: syntax and includes.
+    /// What nginx would refuse while reading: faults of syntax and of includes.
     pub faults: Vec<Fault>,
     /// What was not read.
     pub not_read: Vec<NotRead>,
@@ -89,29 +91,30 @@ pub struct Config {
 }
 
 impl Config {
-    /// How many directives there are; their numbers run from 0, in the order nginx meets them.
+    /// The number of directives; their indices run from 0, in the order nginx reads them.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Is there no directive at all?
+    /// Whether there is no directive at all.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// Was all of a whole configuration read, so that what is in none of it is nowhere?
+    /// Whether a whole configuration was read completely, so that what was not found does not
+    /// exist.
     pub(super) fn is_whole(&self) -> bool {
         self.context == Context::Main
             && self.not_read.is_empty()
             && self.trees.iter().all(|tree| tree.fault.is_none())
     }
 
-    /// All directives, in the order nginx meets them.
+    /// All directives, in the order nginx reads them.
     pub fn directives(&self) -> impl Iterator<Item = DirectiveRef<'_>> {
         (0..self.nodes.len()).filter_map(|index| self.get(DirectiveId(small(index))))
     }
 
-    /// Were these two files given side by side, and does neither lead to the other? Then it is not
+    /// Whether these two files were given separately and neither includes the other. Then it is not
     /// known whether one nginx loads both.
     pub fn apart(&self, one: FileId, other: FileId) -> bool {
         let entries = |file: FileId| -> HashSet<u32> {
@@ -129,7 +132,7 @@ impl Config {
         Children { config: self, at: 0, end: small(self.nodes.len()) }
     }
 
-    /// One directive.
+    /// The directive with this index.
     pub fn get(&self, id: DirectiveId) -> Option<DirectiveRef<'_>> {
         let node = self.nodes.get(id.0 as usize)?;
         let tree = self.trees.get(node.tree as usize)?;
@@ -137,8 +140,8 @@ impl Config {
         Some(DirectiveRef { config: self, id, node, tree, directive })
     }
 
-    /// The `include` directives that lead to a directive, outermost first; none for one in a
-    /// file named from outside.
+    /// The `include` directives that lead to a directive, outermost first; empty for a directive in
+    /// an entry file.
     pub fn chain(&self, id: DirectiveId) -> Vec<Span> {
         let mut chain = Vec::new();
         let mut at = self.nodes.get(id.0 as usize).map(|node| node.include);
@@ -151,12 +154,12 @@ impl Config {
         chain
     }
 
-    /// The inclusion of the file named from outside that led to a directive.
+    /// The inclusion of the entry file that led to a directive.
     pub(super) fn entry_of(&self, id: DirectiveId) -> Option<u32> {
         Some(self.outermost(self.nodes.get(id.0 as usize)?.include))
     }
 
-    /// The inclusion of the file named from outside that led to another one.
+    /// The inclusion of the entry file that led to the inclusion `at`.
     fn outermost(&self, mut at: u32) -> u32 {
         while let Some(around) =
             self.inclusions.get(at as usize).and_then(|i| self.nodes.get(i.directive as usize))
@@ -166,7 +169,7 @@ impl Config {
         at
     }
 
-    /// The file that was read for this tree number.
+    /// The tree with this index: one file that was read.
     pub fn tree(&self, index: usize) -> Option<&Tree> {
         self.trees.get(index)
     }
@@ -176,7 +179,7 @@ impl Config {
 #[derive(Clone, Copy)]
 pub struct DirectiveRef<'c> {
     config: &'c Config,
-    /// Its number.
+    /// Its index in the [`Config`].
     pub id: DirectiveId,
     node: &'c Node,
     tree: &'c Tree,
@@ -190,7 +193,7 @@ impl std::fmt::Debug for DirectiveRef<'_> {
 }
 
 impl<'c> DirectiveRef<'c> {
-    /// Its words, the name first.
+    /// Its words, starting with the name.
     pub fn words(&self) -> impl ExactSizeIterator<Item = WordRef<'c>> + Clone {
         let start = self.directive.first_word as usize;
         let words = self.tree.words.get(start..start + self.directive.words as usize);
@@ -203,28 +206,28 @@ impl<'c> DirectiveRef<'c> {
         self.words().next().map_or(Cow::Borrowed(&[]), |word| word.value())
     }
 
-    /// Where the first word is.
+    /// The place of the first word.
     pub fn name_span(&self) -> Span {
         self.words().next().map_or_else(|| self.span(), |word| word.span())
     }
 
-    /// The words behind the name.
+    /// The words after the name.
     pub fn arguments(&self) -> impl ExactSizeIterator<Item = WordRef<'c>> + Clone {
         self.words().skip(1)
     }
 
-    /// One of the words behind the name, from 0.
+    /// One of the words after the name, counted from 0.
     pub fn argument(&self, index: usize) -> Option<WordRef<'c>> {
         self.arguments().nth(index)
     }
 
-    /// From its name to its `;`, or to its `}`.
+    /// The range from its name to its `;` or closing `}`.
     pub fn span(&self) -> Span {
         let start = self.tree.words.get(self.directive.first_word as usize).map_or(0, |w| w.start);
         Span { file: self.tree.file.id, start, end: self.directive.end }
     }
 
-    /// From its name to the last word, without `;` or braces.
+    /// The range from its name to its last word, without `;` or braces.
     pub fn head_span(&self) -> Span {
         let last = self.words().last().map_or(self.span(), |word| word.span());
         Span { file: self.tree.file.id, start: self.span().start, end: last.end }
@@ -235,7 +238,7 @@ impl<'c> DirectiveRef<'c> {
         self.directive.body
     }
 
-    /// The range between its braces, without them.
+    /// The range between its braces, without the braces.
     pub fn body_span(&self) -> Option<Span> {
         let inset = u32::from(self.directive.closed);
         (self.directive.body != Body::None).then_some(Span {
@@ -245,17 +248,17 @@ impl<'c> DirectiveRef<'c> {
         })
     }
 
-    /// Is it a line of a `map`, `geo`, `types` … block?
+    /// Whether it is a line of a `map`, `geo`, `types` … block.
     pub fn is_data(&self) -> bool {
         self.directive.data
     }
 
-    /// The block it is in; across files, where it was included.
+    /// The block around it; for a directive of an included file, this may be in the including file.
     pub fn parent(&self) -> Option<DirectiveRef<'c>> {
         (self.node.parent != NONE).then(|| self.config.get(DirectiveId(self.node.parent))).flatten()
     }
 
-    /// The directives in its block, those of included files too.
+    /// The directives in its block, including those of included files.
     pub fn children(&self) -> impl Iterator<Item = DirectiveRef<'c>> + use<'c> {
         Children { config: self.config, at: self.id.0 + 1, end: self.node.subtree_end }
     }
@@ -265,7 +268,8 @@ impl<'c> DirectiveRef<'c> {
         self.config.chain(self.id)
     }
 
-    /// The number of the inclusion it came with, and whether that is part of a fragment.
+    /// The index of the inclusion that brought the directive, and whether that inclusion is part of
+    /// a fragment.
     pub(super) fn inclusion(&self) -> (u32, bool) {
         let inclusion = self.config.inclusions.get(self.node.include as usize);
         (self.node.include, inclusion.is_some_and(|inclusion| inclusion.fragment))
@@ -317,7 +321,7 @@ impl<'c> WordRef<'c> {
         }
     }
 
-    /// Where it is, quotes included.
+    /// The place of the word, quotes included.
     pub fn span(&self) -> Span {
         Span { file: self.tree.file.id, start: self.word.start, end: self.word.end }
     }
@@ -327,10 +331,10 @@ impl<'c> WordRef<'c> {
         self.word
     }
 
-    /// Does it hold a template's placeholder, so that its value is not known?
+    /// Whether the word contains a template's placeholder, so that its value is not known.
     pub fn has_placeholder(&self) -> bool {
         let raw = self.word.raw(&self.tree.file.bytes);
-        // Most words hold none of these bytes, and need no closer look.
+        // Most words contain none of these bytes and need no closer look.
         if !raw.iter().any(|byte| matches!(byte, b'{' | b'_' | b'@' | b'<' | b'%')) {
             return false;
         }
@@ -338,8 +342,8 @@ impl<'c> WordRef<'c> {
     }
 }
 
-/// Does this text hold a template's placeholder? `${X}` counts where its name is in capitals, as
-/// envsubst has it and as no variable of nginx is written.
+/// Whether this text contains a template's placeholder. `${X}` counts if its name is in capitals:
+/// envsubst writes its names so, and nginx's own variables are never written so.
 pub(super) fn has_placeholder(text: &str) -> bool {
     let capitals = |rest: &str| {
         rest.find('}').is_some_and(|end| {

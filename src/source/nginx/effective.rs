@@ -1,8 +1,8 @@
 //! Which directives apply in a location: nginx's rules of inheritance.
 //!
-//! A directive of one value is inherited from the nearest level that sets it. Cumulative ones
+//! A directive with one value is inherited from the nearest level that sets it. Cumulative ones
 //! (`proxy_set_header` …) are inherited only by a level that sets none itself. Directives that pass
-//! requests on reach only `if` and `limit_except` inside a location.
+//! requests on are inherited only by `if` and `limit_except` inside a location.
 
 use super::config::{DirectiveId, DirectiveRef};
 use super::id::{LocationId, ServerId};
@@ -11,7 +11,7 @@ use super::location_kind::LocationKind;
 use super::model::{Model, name_hash};
 use super::pass::Pass;
 
-/// The place a directive is asked for.
+/// The place for which a directive is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// Outside every server, in `http`.
@@ -27,7 +27,7 @@ pub enum Place {
 pub enum Inheritance {
     /// From the nearest level that sets it.
     Nearest,
-    /// All of the nearest level that sets any; those of the levels above are lost.
+    /// All lines of the nearest level that sets any; those of outer levels are lost.
     AllOrNone,
     /// Not at all.
     Never,
@@ -76,28 +76,30 @@ pub fn inheritance(name: &str) -> Inheritance {
     }
 }
 
-/// What holds in a place.
+/// The directives that apply in a place.
 #[derive(Debug, Clone, Default)]
 pub struct Effective {
-    /// The directives that hold, in file order.
+    /// The directives that apply, in file order.
     pub directives: Vec<DirectiveId>,
-    /// The block they are in; none for `http` of a fragment, and where nothing sets it.
+    /// The block that contains them; `None` for `http` of a fragment, and if no level sets the
+    /// directive.
     pub level: Option<DirectiveId>,
-    /// Those of the next level above that set any, which would hold were there none nearer.
+    /// The directives of the next outer level that sets any: they would apply if no nearer level
+    /// set one.
     pub lost: Vec<DirectiveId>,
-    /// An include on the way was not read, so that there may be others.
+    /// Whether an include on the way was not read, so that there may be other directives.
     pub incomplete: bool,
 }
 
 impl Effective {
-    /// The last of those that hold, which for a directive of one value is the one.
+    /// The last directive that applies; for a directive with one value, the only one.
     pub fn last(&self) -> Option<DirectiveId> {
         self.directives.last().copied()
     }
 }
 
 impl Model {
-    /// The directives of one name that hold in a place.
+    /// The directives with this name that apply in a place.
     pub fn effective(&self, place: Place, name: &str) -> Effective {
         let rule = inheritance(name);
         let mut found = Effective::default();
@@ -113,14 +115,14 @@ impl Model {
             }
             let mut here = self.named_in(level.block, name);
             if level.block.is_none() {
-                // Of several fragments it is not known whether one is around the other.
+                // Of several fragments, it is not known whether one contains another.
                 let count = here.len();
                 here.retain(|id| entry.is_none() || self.config.entry_of(*id) == entry);
                 found.incomplete |= found.directives.is_empty() && here.len() < count;
             }
             if found.directives.is_empty() {
-                // An include that was not read may set it at this level or a nearer one; with an
-                // additive directive it may add to those found here.
+                // An unread include may set the directive at this level or a nearer one; a
+                // cumulative directive may have more lines than those found here.
                 found.incomplete |= self.has_unread(level.block)
                     && (here.is_empty() || rule == Inheritance::AllOrNone);
             }
@@ -141,13 +143,13 @@ impl Model {
         found
     }
 
-    /// A directive that holds in a place, where one does.
+    /// The directive with this name that applies in a place, if any.
     pub fn effective_directive(&self, place: Place, name: &str) -> Option<DirectiveRef<'_>> {
         self.config.get(self.effective(place, name).last()?)
     }
 
-    /// What a location hands requests to: its own, or for `if` and `limit_except` that of the
-    /// location around it.
+    /// Where a location passes requests: by its own directives, or for `if` and `limit_except` by
+    /// those of the location around it.
     pub fn effective_passes(&self, location: LocationId) -> &[Pass] {
         let mut at = self.location(location);
         while let Some(here) = at {
@@ -160,8 +162,8 @@ impl Model {
         &[]
     }
 
-    /// The directives of one name that are in a block, in file order; without a block, those
-    /// outside every block.
+    /// The directives with this name that are directly in a block, in file order; without a block,
+    /// those outside every block.
     pub fn named_in(&self, block: Option<DirectiveId>, name: &str) -> Vec<DirectiveId> {
         let block = block.map_or(u32::MAX, |block| block.0);
         let hash = name_hash(name.as_bytes());
@@ -175,11 +177,11 @@ impl Model {
     }
 
     fn has_unread(&self, block: Option<DirectiveId>) -> bool {
-        // Includes at the top of a fragment concern it as a whole.
+        // An include at the top of a fragment affects the whole fragment.
         self.unread.contains(&block)
     }
 
-    /// The blocks around a place, the innermost first.
+    /// The blocks around a place, innermost first.
     fn levels(&self, place: Place) -> Vec<Level> {
         let mut levels = Vec::new();
         let mut inner = false;
@@ -218,7 +220,7 @@ impl Model {
 #[derive(Clone, Copy)]
 struct Level {
     block: Option<DirectiveId>,
-    /// Is the level before it an `if` or `limit_except` in it?
+    /// Whether the level before this one is an `if` or `limit_except` inside it.
     inner: bool,
 }
 

@@ -1,5 +1,5 @@
-//! What nginx would refuse, or understand differently than intended, in its own words if it has any
-//! (nginx 1.22 sources: `ngx_conf_file.c`, `ngx_http.c`, `ngx_inet.c`).
+//! What nginx would refuse, or understand differently than intended, in nginx's own words where it
+//! has some (nginx 1.22 sources: `ngx_conf_file.c`, `ngx_http.c`, `ngx_inet.c`).
 
 use crate::source::Span;
 
@@ -10,9 +10,9 @@ pub struct Fault {
     pub kind: FaultKind,
     /// The place.
     pub span: Span,
-    /// Other places that belong to it: the first of two duplicates, the chain of includes.
+    /// Other places that belong to the fault: the first of two duplicates, the chain of includes.
     pub related: Vec<Span>,
-    /// What is wrong, in nginx's words where it has some.
+    /// The message, in nginx's words if nginx has any.
     pub message: String,
 }
 
@@ -22,7 +22,7 @@ impl Fault {
         Self { kind, span, related: Vec::new(), message: message.into() }
     }
 
-    /// Another place that belongs to it.
+    /// Adds other places that belong to the fault.
     #[must_use]
     pub fn with(mut self, related: impl IntoIterator<Item = Span>) -> Self {
         self.related.extend(related);
@@ -45,7 +45,7 @@ pub enum FaultKind {
     TooLongParameter,
     /// A byte order mark, which nginx takes as part of the first name.
     ByteOrderMark,
-    /// Syntax of a template language, which only its output is free of.
+    /// Syntax of a template language: only the file rendered from the template is without it.
     Template,
     /// An included file that does not exist, or a dangling link.
     IncludeMissing,
@@ -53,9 +53,9 @@ pub enum FaultKind {
     IncludeNotAFile,
     /// A file that includes itself, directly or through others.
     IncludeLoop,
-    /// More includes or directives than are read.
+    /// More includes or directives than this program reads.
     TooLarge,
-    /// A name that no module has and that is next to one that nginx has.
+    /// A name that no module has and that is a typo away from one that nginx has.
     UnknownDirective,
     /// A directive that may not be in this block.
     NotAllowedHere,
@@ -65,9 +65,10 @@ pub enum FaultKind {
     NotTerminated,
     /// A `;` where a block belongs.
     NoBlock,
-    /// A directive that the installed version does not have yet, or no longer.
+    /// A directive that the installed version does not have yet, or no longer has.
     NotInVersion,
-    /// A directive that newer versions of nginx no longer have, where the installed one is not known.
+    /// A directive that newer versions of nginx no longer have, if the installed version is not
+    /// known.
     GoneWithNewer,
     /// A value or parameter that a directive does not take.
     InvalidParameter,
@@ -77,33 +78,34 @@ pub enum FaultKind {
     InvalidValue,
     /// A directive that may be only once in its block.
     DuplicateDirective,
-    /// Two upstream groups of one name.
+    /// Two `upstream` blocks with one name.
     DuplicateUpstream,
-    /// Two locations of one kind and pattern in one block.
+    /// Two locations with the same kind and pattern in one block.
     DuplicateLocation,
-    /// Two `default_server` on one address.
+    /// Two `default_server`s on one address.
     DuplicateDefaultServer,
-    /// One address twice in one server.
+    /// The same address twice in one server.
     DuplicateListen,
-    /// One name twice on one address: nginx warns and ignores the later one.
+    /// One name twice on one address: nginx warns and ignores the second.
     ConflictingServerName,
-    /// A location that nginx does not take: unknown modifier, nested where it may not be.
+    /// A location that nginx refuses: an unknown modifier, or nested where it may not be.
     InvalidLocation,
     /// An upstream without servers, or with only backups.
     EmptyUpstream,
-    /// A `server` of a group with an address or a parameter that nginx refuses.
+    /// A `server` of an `upstream` with an address or a parameter that nginx refuses.
     InvalidPeer,
-    /// `resolve` in a group that has no `zone`, or no resolver.
+    /// `resolve` in an `upstream` that has no `zone`, or no resolver.
     CannotResolve,
-    /// `backup` in a group whose method has none.
+    /// `backup` in an `upstream` whose load-balancing method has no backups.
     BackupNotSupported,
     /// A `proxy_pass` (`uwsgi_pass` …) that nginx refuses.
     InvalidPass,
-    /// A variable that nothing brings.
+    /// A variable that nothing defines.
     UnknownVariable,
-    /// A variable that nothing here brings: the nginx that reads it may.
+    /// A variable that nothing known here defines, although the version of nginx that reads the
+    /// configuration may.
     UnexplainedVariable,
-    /// A zone or a log format that is used and nowhere defined.
+    /// A zone or a log format that is used but defined nowhere.
     NotDefined,
     /// A pattern that PCRE refuses.
     InvalidRegex,
@@ -112,7 +114,8 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// Does the file end for nginx where it is, so that the rest is not known?
+    /// Whether nginx stops reading the file at this fault, so that the rest of the file is not
+    /// known.
     pub fn is_syntax(self) -> bool {
         matches!(
             self,
@@ -124,7 +127,8 @@ impl FaultKind {
         )
     }
 
-    /// Does nginx refuse the configuration for it? (The others it warns of, or they are ours.)
+    /// Whether nginx refuses the configuration because of this fault. Of the others, nginx only
+    /// warns, or only this program reports them.
     pub fn is_fatal(self) -> bool {
         !matches!(
             self,

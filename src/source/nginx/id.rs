@@ -1,13 +1,13 @@
-//! The numbers of servers, locations and groups.
+//! The indices of servers, locations and upstreams.
 
-/// A server's number in [`Model::servers`](super::Model::servers).
+/// A server's index in [`Model::servers`](super::Model::servers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerId(pub u32);
 
-/// A location's number in [`Model::locations`](super::Model::locations).
+/// A location's index in [`Model::locations`](super::Model::locations).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocationId(pub u32);
 
-/// A group's number in [`Model::upstreams`](super::Model::upstreams).
+/// An upstream's index in [`Model::upstreams`](super::Model::upstreams).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UpstreamId(pub u32);

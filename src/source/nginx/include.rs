@@ -9,18 +9,18 @@ use super::fault::FaultKind;
 use crate::host::{HostError, HostErrorKind, Outcome};
 use crate::source::{SourceFile, Sources};
 
-/// What became of one path of an `include`.
+/// The result of one path of an `include`.
 pub(super) enum Included {
-    /// It was read.
+    /// The file was read.
     File(PathBuf, Arc<SourceFile>),
-    /// nginx cannot read it either.
+    /// nginx cannot read the file either.
     Fault(FaultKind, String),
-    /// It could not be read here.
+    /// The file could not be read here.
     NotRead(HostError),
 }
 
-/// The files of an `include`, in nginx's order. A relative path counts from `prefix`, the directory
-/// of the main file, whichever file the `include` is in.
+/// The files of an `include`, in nginx's order. A relative path starts at `prefix`, the directory
+/// of the main file, whichever file contains the `include`.
 pub(super) fn resolve(sources: &Sources<'_>, prefix: &Path, argument: &[u8]) -> Vec<Included> {
     let path = prefix.join(OsStr::from_bytes(argument));
     if !argument.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[')) {

@@ -1,20 +1,20 @@
-//! Which nginx is installed, from the host's files: the text of the program itself, otherwise the
-//! databases of the package managers.
+//! Which nginx is installed, according to the host's files: the text in the program itself,
+//! otherwise the databases of the package managers.
 
 use std::path::{Path, PathBuf};
 
 use super::version::Version;
 use crate::host::Host;
 
-/// Where nginx's program is; the first is the one of the distributions.
+/// The paths of nginx's program; the distributions use the first.
 const PROGRAMS: [&str; 4] =
     ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx", "/usr/local/nginx/sbin/nginx"];
-/// nginx is about 1.5 MB, with everything linked into it some 20.
+/// nginx has about 1.5 MB, and some 20 MB with everything linked into it.
 const PROGRAM_LIMIT: u64 = 64 << 20;
-/// The database of a machine with everything installed.
+/// Large enough for the database of a machine with everything installed.
 const DATABASE_LIMIT: u64 = 256 << 20;
-/// The packages that bring the program, by any distribution's name. The commercial one is not among
-/// them: its directives are more than its number tells.
+/// The packages that contain the program, by the names of all distributions. The commercial package
+/// is not among them: it has more directives than its version number says.
 const PACKAGES: [&str; 7] = [
     "nginx",
     "nginx-core",
@@ -25,7 +25,7 @@ const PACKAGES: [&str; 7] = [
     "nginx-common",
 ];
 
-/// The version that is installed, and the file that shows it.
+/// The installed version, and the file that shows it.
 pub fn find(host: &dyn Host) -> Option<(Version, PathBuf)> {
     let program = PROGRAMS.iter().find_map(|path| {
         let bytes = host.read(Path::new(path), PROGRAM_LIMIT).ok()?;
@@ -34,8 +34,8 @@ pub fn find(host: &dyn Host) -> Option<(Version, PathBuf)> {
     program.or_else(|| in_databases(host))
 }
 
-/// The text that `nginx -v` prints and the `Server` header holds: `nginx/1.22.1`. Of the commercial
-/// one, whose directives are more than its number tells, none.
+/// The version in the text that `nginx -v` prints and the `Server` header contains: `nginx/1.22.1`.
+/// `None` for the commercial version, which has more directives than its version number says.
 pub fn in_program(bytes: &[u8]) -> Option<Version> {
     if memchr::memmem::find(bytes, b"(nginx-plus-").is_some() {
         return None;
@@ -65,7 +65,8 @@ fn in_databases(host: &dyn Host) -> Option<(Version, PathBuf)> {
         .or_else(|| in_pacman(host))
 }
 
-/// A stanza of dpkg's status: of a package that is installed, and not only its configuration left.
+/// The version in a stanza of dpkg's status file, if the package is installed and not merely its
+/// configuration left behind.
 fn in_dpkg(bytes: &[u8]) -> Option<Version> {
     stanzas(bytes, b"Package: nginx").find_map(|stanza| {
         let field = |name: &str| stanza.lines().find_map(|line| line.strip_prefix(name));
@@ -75,7 +76,7 @@ fn in_dpkg(bytes: &[u8]) -> Option<Version> {
     })
 }
 
-/// An entry of Alpine's database: `P:nginx`, `V:1.24.0-r15`.
+/// The version in an entry of Alpine's database: `P:nginx`, `V:1.24.0-r15`.
 fn in_apk(bytes: &[u8]) -> Option<Version> {
     stanzas(bytes, b"P:nginx").find_map(|stanza| {
         let field = |name: &str| stanza.lines().find_map(|line| line.strip_prefix(name));
@@ -83,7 +84,7 @@ fn in_apk(bytes: &[u8]) -> Option<Version> {
     })
 }
 
-/// The stanzas, empty lines between them, with a line that starts so.
+/// The stanzas, separated by empty lines, that contain a line with this beginning.
 fn stanzas<'a>(bytes: &'a [u8], line: &'a [u8]) -> impl Iterator<Item = String> + 'a {
     positions(bytes, line).filter(|at| *at == 0 || bytes.get(at - 1) == Some(&b'\n')).map(|at| {
         let start = positions_back(bytes, at);
@@ -93,14 +94,14 @@ fn stanzas<'a>(bytes: &'a [u8], line: &'a [u8]) -> impl Iterator<Item = String> 
     })
 }
 
-/// Where the stanza around a line begins.
+/// The offset at which the stanza around a line begins.
 fn positions_back(bytes: &[u8], at: usize) -> usize {
     let before = bytes.get(..at).unwrap_or_default();
     before.windows(2).rposition(|pair| pair == b"\n\n").map_or(0, |found| found + 2)
 }
 
-/// A header of rpm's database begins with the texts of name, version and release, each with a zero
-/// behind it.
+/// The version in a header of rpm's database, which begins with the name, the version and the
+/// release, each followed by a zero byte.
 fn in_rpm(bytes: &[u8]) -> Option<Version> {
     positions(bytes, b"nginx").find_map(|at| {
         let rest = bytes.get(at..at + 80).or_else(|| bytes.get(at..))?;
@@ -113,7 +114,7 @@ fn in_rpm(bytes: &[u8]) -> Option<Version> {
     })
 }
 
-/// A directory of pacman's database: `nginx-1.26.2-1`.
+/// The version in the name of a directory of pacman's database: `nginx-1.26.2-1`.
 fn in_pacman(host: &dyn Host) -> Option<(Version, PathBuf)> {
     let database = Path::new("/var/lib/pacman/local");
     host.list(database).ok()?.iter().find_map(|entry| {
@@ -124,7 +125,7 @@ fn in_pacman(host: &dyn Host) -> Option<(Version, PathBuf)> {
     })
 }
 
-/// Everywhere that a text is.
+/// All offsets at which a text occurs.
 fn positions<'a>(bytes: &'a [u8], text: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
     memchr::memmem::find_iter(bytes, text)
 }

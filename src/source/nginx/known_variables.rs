@@ -1,9 +1,9 @@
-//! The variables that nginx has, with all of its own modules, up to the newest version that was
+//! The variables that nginx and all of its own modules define, up to the newest version that was
 //! examined: `tests/living/nginx_variables.rs` compares the list with nginx itself.
 
 use super::version::Version;
 
-/// The variables that nginx and its own modules bring.
+/// The variables that nginx and its own modules define.
 pub(super) const VARIABLES: &[&str] = &[
     "ancient_browser",
     "args",
@@ -158,7 +158,7 @@ pub(super) const VARIABLES: &[&str] = &[
     "uri",
 ];
 
-/// Behind these beginnings any name is one.
+/// Any name with one of these prefixes is a variable.
 const FAMILIES: &[&str] = &[
     "arg_",
     "cookie_",
@@ -173,7 +173,7 @@ const FAMILIES: &[&str] = &[
     "geoip2_",
 ];
 
-/// Of the families, what is written most, so that a typo in it is seen.
+/// The most used members of these families, so that a typo in them is found.
 pub(super) const OF_FAMILIES: &[&str] = &[
     "http_authorization",
     "http_connection",
@@ -193,7 +193,8 @@ pub(super) const OF_FAMILIES: &[&str] = &[
 /// The newest nginx whose variables were compared with the list above.
 pub(super) const NEWEST: Version = Version(1, 30, u32::MAX);
 
-/// nginx's own modules that are loaded, and not built in: what they bring is above.
+/// nginx's own modules that are loaded at run time rather than built in: the list above contains
+/// their variables.
 pub(super) const OWN_MODULES: [&str; 7] = [
     "ngx_http_geoip_module.so",
     "ngx_http_image_filter_module.so",
@@ -204,7 +205,7 @@ pub(super) const OWN_MODULES: [&str; 7] = [
     "ngx_stream_module.so",
 ];
 
-/// Does nginx bring the variable, or one of any name that begins so?
+/// Whether nginx defines the variable, or a family of variables to which its name belongs.
 pub(super) fn is_known(variable: &str) -> bool {
     variable.bytes().all(|byte| byte.is_ascii_digit())
         || VARIABLES.binary_search(&variable).is_ok()

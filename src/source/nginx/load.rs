@@ -1,5 +1,5 @@
-//! Reads a configuration with everything that it includes, without recursion: the files being read
-//! are on an explicit stack.
+//! Reads a configuration with all of its includes. An explicit stack of the files being read takes
+//! the place of recursion.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -16,16 +16,16 @@ use super::tree::{Body, NONE, Tree};
 use crate::host::HostError;
 use crate::source::{SourceFile, Sources, Span};
 
-/// The most directives, counted as often as they are included.
+/// The most directives that are read; those of a file included twice count twice.
 const DIRECTIVE_LIMIT: usize = 4_000_000;
-/// The deepest nesting of includes. nginx holds every file of a chain open, and most systems let
-/// it have 1024.
+/// The deepest nesting of includes. nginx keeps every file of a chain open, and most systems allow
+/// it 1024 open files.
 const DEPTH_LIMIT: usize = 512;
 /// The most inclusions.
 const INCLUSION_LIMIT: usize = 100_000;
 
-/// Reads a whole configuration. `prefix` is the directory that relative includes count from: the
-/// one in which nginx's main file is.
+/// Reads a whole configuration. Relative includes start at `prefix`, the directory of nginx's main
+/// file.
 pub fn load(sources: &Sources<'_>, entry: &Path, prefix: &Path) -> Result<Config, HostError> {
     let mut loader = Loader::new(sources, prefix, false);
     let file = sources.load(entry)?;
@@ -33,9 +33,9 @@ pub fn load(sources: &Sources<'_>, entry: &Path, prefix: &Path) -> Result<Config
     Ok(loader.finish())
 }
 
-/// Reads files of a repository, each a whole configuration or a part of one. One that another
-/// includes is not taken twice. What they include and is not there is not read, and no fault:
-/// where they are installed is not known.
+/// Reads files of a repository, each a whole configuration or a part of one. A file that another
+/// one includes is not added a second time. A missing included file is not a fault, because it is
+/// not known where the files will be installed.
 pub fn load_fragments(sources: &Sources<'_>, paths: &[PathBuf]) -> Result<Config, HostError> {
     let main = |tree: &Tree| is_main(tree);
     let mut whole = Vec::new();
@@ -57,7 +57,7 @@ pub fn load_fragments(sources: &Sources<'_>, paths: &[PathBuf]) -> Result<Config
     Ok(loader.finish())
 }
 
-/// Reads text that did not come from a file, with nothing that it includes.
+/// Reads text that did not come from a file, and none of the files that it includes.
 pub fn parse(sources: &Sources<'_>, path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Config {
     let path = path.into();
     let file = sources.add(path.clone(), bytes);
@@ -67,7 +67,7 @@ pub fn parse(sources: &Sources<'_>, path: impl Into<PathBuf>, bytes: impl Into<V
     loader.finish()
 }
 
-/// Does a file hold what only the outermost level has?
+/// Whether a file contains what only the outermost level may contain.
 fn is_main(tree: &Tree) -> bool {
     let roots = tree.directives.iter().filter(|directive| directive.parent == NONE);
     roots.filter_map(|directive| tree.words.get(directive.first_word as usize)).any(|word| {
@@ -83,9 +83,9 @@ struct Loader<'s, 'h> {
     config: Config,
     by_path: FxHashMap<PathBuf, u32>,
     frames: Vec<Frame>,
-    /// What is not there is not a fault.
+    /// Whether a missing file is no fault.
     lenient: bool,
-    /// No include is followed.
+    /// Whether no include is followed.
     closed: bool,
     full: bool,
 }
@@ -96,7 +96,7 @@ struct Frame {
     inclusion: u32,
     next: u32,
     parent: u32,
-    /// Blocks that are open: the node and the index in the tree where it ends.
+    /// The open blocks: for each, its node and the index in the tree at which it ends.
     open: Vec<(u32, u32)>,
 }
 
@@ -131,7 +131,7 @@ impl<'s, 'h> Loader<'s, 'h> {
         self.run();
     }
 
-    /// The tree of a file, parsed at its first inclusion.
+    /// The tree of a file, which is parsed when it is first included.
     fn tree(&mut self, path: &Path, file: std::sync::Arc<SourceFile>, chain: &[Span]) -> u32 {
         if let Some(index) = self.by_path.get(path) {
             return *index;
@@ -263,7 +263,8 @@ impl<'s, 'h> Loader<'s, 'h> {
         }
     }
 
-    /// Is the directive in this file, or in one that the file led to?
+    /// Whether the directive is in this file, or in a file that this one included directly or
+    /// through others.
     fn surrounds(&self, id: DirectiveId, tree: u32) -> bool {
         let mut at = self.config.nodes.get(id.0 as usize).map(|node| node.include);
         while let Some(inclusion) = at.and_then(|at| self.config.inclusions.get(at as usize)) {
@@ -276,7 +277,7 @@ impl<'s, 'h> Loader<'s, 'h> {
     }
 
     fn fail_full(&mut self) {
-        // Said once; the files that are open end here.
+        // The fault is added only once. All files that are open end here.
         if !self.full {
             let file = self.frames.last().and_then(|f| self.config.trees.get(f.tree as usize));
             if let Some(tree) = file {

@@ -13,40 +13,40 @@ use crate::source::{Span, Spanned};
 /// A block in a server that handles some of its requests.
 #[derive(Debug, Clone)]
 pub struct Location {
-    /// Its number.
+    /// Its index.
     pub id: LocationId,
-    /// Its block.
+    /// The directive of its block.
     pub directive: DirectiveId,
     /// The server it is in.
     pub server: ServerId,
     /// The location around it.
     pub parent: Option<LocationId>,
-    /// The locations right inside it, in file order.
+    /// The locations directly inside it, in file order.
     pub children: Vec<LocationId>,
     /// Its kind.
     pub kind: LocationKind,
     /// The URI, the regex, the name with its `@`, the condition or the methods.
     pub pattern: Spanned<String>,
-    /// Is the pattern a template's placeholder, so that it is not known?
+    /// Whether the pattern is a template's placeholder and thus not known.
     pub unknown: bool,
-    /// From its name to the last word before the brace.
+    /// The range from its name to the last word before the brace.
     pub span: Span,
-    /// What it does with requests.
+    /// What the block does with requests.
     pub handling: Handling,
 }
 
-/// What a block does with requests by itself, without what it inherits.
+/// What a block itself does with requests, without what it inherits.
 #[derive(Debug, Clone, Default)]
 pub struct Handling {
-    /// `proxy_pass` and its kin.
+    /// `proxy_pass` and similar directives.
     pub passes: Vec<Pass>,
     /// `return`: its words.
     pub returns: Vec<Spanned<Vec<Spanned<String>>>>,
     /// `rewrite`: its words.
     pub rewrites: Vec<Spanned<Vec<Spanned<String>>>>,
-    /// `try_files`: its words, the last is where the request goes when no file is there.
+    /// `try_files`: its words. The last is where the request goes if none of the files exists.
     pub try_files: Vec<Spanned<Vec<Spanned<String>>>>,
-    /// `error_page`: its words, the last is the target.
+    /// `error_page`: its words. The last is the target.
     pub error_pages: Vec<Spanned<Vec<Spanned<String>>>>,
     /// `root`.
     pub root: Option<Spanned<PathBuf>>,
@@ -57,7 +57,7 @@ pub struct Handling {
 }
 
 impl Handling {
-    /// The named locations (`@x`) that requests are handed to by `try_files` and `error_page`.
+    /// The named locations (`@x`) to which `try_files` and `error_page` hand requests.
     pub fn named_targets(&self) -> impl Iterator<Item = &Spanned<String>> {
         self.try_files
             .iter()
@@ -66,7 +66,7 @@ impl Handling {
             .filter(|word| word.value.starts_with('@'))
     }
 
-    /// Takes in a directive that says what happens to requests; passes come later.
+    /// Records a directive that says what happens to requests; passes are added later.
     pub(super) fn take(&mut self, directive: &DirectiveRef<'_>, name: &[u8]) {
         match name {
             b"return" => self.returns.push(words_of(directive)),

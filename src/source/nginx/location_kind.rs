@@ -7,7 +7,7 @@ pub enum LocationKind {
     Exact,
     /// `location /x`.
     Prefix,
-    /// `location ^~ /x`: a prefix that keeps regexes out.
+    /// `location ^~ /x`: a prefix that prevents nginx from trying regexes.
     PrefixStop,
     /// `location ~ x`.
     Regex {

@@ -20,7 +20,7 @@ pub(super) fn block_end(source: &[u8], start: usize) -> Option<usize> {
     None
 }
 
-/// The offset of the closing quote, or of the last byte.
+/// The offset of the closing quote, or of the last byte if there is none.
 fn string_end(source: &[u8], mut at: usize, mark: u8) -> usize {
     while let Some(&byte) = source.get(at) {
         match byte {
@@ -44,8 +44,8 @@ fn comment_end(source: &[u8], at: usize) -> usize {
     at + rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len())
 }
 
-/// The offset behind `[==[ … ]==]`, where one starts here. One that never ends reaches to the
-/// end of the source, so that no byte is looked at twice.
+/// The offset after `[==[ … ]==]`, if one starts here. A bracket that never ends extends to the end
+/// of the source, so that no byte is read twice.
 fn long_bracket_end(source: &[u8], at: usize) -> Option<usize> {
     let rest = source.get(at + 1..)?;
     let level = rest.iter().take_while(|byte| **byte == b'=').count();

@@ -1,8 +1,9 @@
 //! nginx's configuration, read as nginx reads it.
 //!
-//! [`token`] follows nginx's tokenizer byte for byte, [`tree`] is one file, [`load`] a
-//! configuration with its includes, [`model`] what it means: servers, locations, what they pass
-//! requests to. Sources: nginx's documentation and source (1.22), and measurements on it.
+//! [`token`] follows nginx's tokenizer byte for byte, [`tree`] is one file, [`load`] reads a
+//! configuration with its includes, and [`model`] contains the meaning of that configuration:
+//! servers, locations, and where they pass requests. Sources: nginx's documentation and source
+//! (1.22), and measurements on it.
 
 pub mod address;
 mod buffers;

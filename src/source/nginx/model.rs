@@ -1,5 +1,5 @@
-//! The meaning of a configuration: the servers, locations, groups and variables that decide which
-//! requests reach an application, and how.
+//! The meaning of a configuration: the servers, locations, upstreams and variables that decide
+//! which requests reach an application, and how.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,46 +16,47 @@ use crate::source::{Span, Spanned};
 /// A configuration and what it means.
 #[derive(Debug)]
 pub struct Model {
-    /// The directives it was made from.
+    /// The directives that the model was built from.
     pub config: Config,
     /// The words of `user`: the user and, where given, the group.
     pub user: Option<Spanned<Vec<Spanned<String>>>>,
-    /// The servers of `http`, in the order in which nginx meets them.
+    /// The servers of `http`, in the order in which nginx reads them.
     pub servers: Vec<Server>,
     /// Their locations, in the same order.
     pub locations: Vec<Location>,
-    /// The groups of `http`.
+    /// The upstreams of `http`.
     pub upstreams: Vec<Upstream>,
-    /// What variables can hold.
+    /// What variables can contain.
     pub variables: Variables,
-    /// What nginx would refuse or warn of: syntax, includes and meaning.
+    /// What nginx would refuse or warn about: faults of syntax, includes and meaning.
     pub faults: Vec<Fault>,
-    /// The directives without a block of their own: the block around each, a hash of its name and
-    /// its number, sorted, so that those of one name in a block of many are found at once.
+    /// The directives without a block of their own, sorted: for each, the block around it, a hash
+    /// of its name, and its index. Directives with one name are thus found quickly in a large
+    /// block.
     pub(super) simple: Vec<(u32, u32, u32)>,
-    /// The blocks with an include that was not read; none for the top of a file.
+    /// The blocks with an include that was not read; `None` is the top of a file.
     pub(super) unread: HashSet<Option<DirectiveId>>,
-    /// The groups by name, in lower case.
+    /// The upstreams by name, in lower case.
     pub(super) groups: HashMap<String, UpstreamId>,
 }
 
 impl Model {
-    /// A server by its number.
+    /// The server with this index.
     pub fn server(&self, id: ServerId) -> Option<&Server> {
         self.servers.get(id.0 as usize)
     }
 
-    /// A location by its number.
+    /// The location with this index.
     pub fn location(&self, id: LocationId) -> Option<&Location> {
         self.locations.get(id.0 as usize)
     }
 
-    /// A group by its number.
+    /// The upstream with this index.
     pub fn upstream(&self, id: UpstreamId) -> Option<&Upstream> {
         self.upstreams.get(id.0 as usize)
     }
 
-    /// A group by its name, which nginx compares without regard to case.
+    /// The upstream with this name, which nginx compares case-insensitively.
     pub fn upstream_named(&self, name: &str) -> Option<&Upstream> {
         self.upstream(*self.groups.get(&name.to_ascii_lowercase())?)
     }
@@ -67,7 +68,7 @@ impl Model {
             .find(|location| location.kind == LocationKind::Named && location.pattern.value == name)
     }
 
-    /// The locations around one, the innermost first, itself not among them.
+    /// The locations around a location, innermost first, without the location itself.
     pub fn ancestors(&self, id: LocationId) -> impl Iterator<Item = &Location> {
         let mut at = self.location(id).and_then(|location| location.parent);
         std::iter::from_fn(move || {
@@ -77,7 +78,7 @@ impl Model {
         })
     }
 
-    /// The values that a text with variables can have where it is in a location.
+    /// The values that a text with variables can have in a server or location.
     pub fn expand(&self, text: &str, server: ServerId, location: Option<LocationId>) -> Expansion {
         if !has_variable(text) {
             return Expansion { values: vec![(text.to_owned(), Vec::new())], complete: true };
@@ -91,14 +92,14 @@ impl Model {
     }
 }
 
-/// FNV-1a.
+/// The FNV-1a hash.
 pub(super) fn name_hash(name: &[u8]) -> u32 {
     let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
     name.iter().fold(0x811c_9dc5, step)
 }
 
-/// A `set` is certain to have been run where it is in the server, or in a location around the text,
-/// and not under `if`.
+/// The values that a text can have. A `set` has certainly run if it is in the server, or in a
+/// location around the text that is not an `if`, or in the text's own `if`.
 pub(super) fn expand(
     variables: &Variables,
     locations: &[Location],

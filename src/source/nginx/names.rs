@@ -1,5 +1,5 @@
-//! Names that a directive uses and something else must define, or nginx refuses to load: variables,
-//! zones, log formats.
+//! Names that a directive uses and something else must define, or nginx refuses to load the
+//! configuration: variables, zones, log formats.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -12,7 +12,8 @@ use super::scope::Scope;
 use super::variables::{Part, parts};
 use crate::source::similar::nearest_within;
 
-/// The first argument that is put together from variables, of the directives where that is so.
+/// The index of a directive's first argument that may contain variables; `None` for other
+/// directives.
 fn used_from(directive: &[u8]) -> Option<usize> {
     match directive {
         b"alias" | b"limit_conn_zone" | b"limit_req_zone" | b"map" | b"proxy_cache_key"
@@ -23,27 +24,29 @@ fn used_from(directive: &[u8]) -> Option<usize> {
     }
 }
 
-/// Shorter names are near to too many others.
+/// Shorter names are too close to too many others.
 const SHORTEST: usize = 4;
-/// How many different unknown names are compared; a file with more has none that is a typo.
+/// How many different unknown names are compared. A file with more of them has no mere typo.
 const LIMIT: usize = 500;
 
 pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) {
     let whole = config.is_whole();
-    // `stream` and what modules of others have next to `http` have names of their own.
+    // `stream`, and the blocks that third-party modules have next to `http`, have names of their
+    // own.
     let of_http: Vec<DirectiveRef<'_>> = config
         .directives()
         .filter(|directive| {
             !directive.is_data() && matters(&directive.name()) && is_of_http(directive, scopes)
         })
         .collect();
-    // Every line is looked at for it: only where a variable is not known.
+    // Finding the source means looking at every line, so this is done only if some variable is
+    // unknown.
     let source = || source_of_variables(config, scopes, whole);
     variables(config, &of_http, source, faults);
     defined(&of_http, whole, faults);
 }
 
-/// Does a directive use or define a name?
+/// Whether a directive uses or defines a name.
 fn matters(name: &[u8]) -> bool {
     used_from(name).is_some()
         || matches!(name, b"limit_req" | b"limit_conn" | b"access_log")
@@ -56,12 +59,12 @@ fn is_of_http(directive: &DirectiveRef<'_>, scopes: &[Scope]) -> bool {
     directive.parent().is_none_or(around)
 }
 
-/// Where a variable may come from that is not in the list, and that nothing defines.
+/// Where a variable may come from that is not in the list and that nothing defines.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum VariableSource {
-    /// From files that were not read, or from a module that is not nginx's own.
+    /// From files that were not read, or from a third-party module.
     Elsewhere,
-    /// From a newer nginx: which one it is is not known.
+    /// From a newer nginx: the installed version is not known, or newer than the list.
     OtherVersion,
     /// From nowhere.
     Listed,
@@ -83,8 +86,9 @@ fn source_of_variables(config: &Config, scopes: &[Scope], whole: bool) -> Variab
     }
 }
 
-/// `unknown "x" variable`. Modules of others bring variables, and files that were not read define
-/// some: where there may be such, only what is a typo away from one that is known is reported.
+/// `unknown "x" variable`. Third-party modules and files that were not read may define variables.
+/// Where there are such modules or files, only a name that is a typo away from a known variable is
+/// reported.
 fn variables(
     config: &Config,
     of_http: &[DirectiveRef<'_>],
@@ -92,12 +96,12 @@ fn variables(
     faults: &mut Vec<Fault>,
 ) {
     let mut used: BTreeMap<String, Vec<WordRef<'_>>> = BTreeMap::new();
-    // `$host` is in every site: a word in which all is known is parsed once.
+    // `$host` is in every site: a word whose variables are all known is parsed only once.
     let mut fine: HashSet<Cow<'_, [u8]>> = HashSet::new();
     for directive in of_http {
         let Some(first) = used_from(&directive.name()) else { continue };
         for word in directive.arguments().skip(first) {
-            // Most words hold none, and need no closer look.
+            // Most words contain no variable and need no closer look.
             let value = word.value();
             if !value.contains(&b'$') || fine.contains(&value) || word.has_placeholder() {
                 continue;
@@ -106,7 +110,7 @@ fn variables(
             for part in parts(&word.text()) {
                 let Part::Variable(variable) = part else { continue };
                 let variable = variable.to_ascii_lowercase();
-                // A lone `$` and similar cases, which nginx reports in other words.
+                // nginx reports a lone `$` and similar cases in other words.
                 if !variable.is_empty() && !is_known(&variable) {
                     unknown = true;
                     used.entry(variable).or_default().push(word);
@@ -124,12 +128,12 @@ fn variables(
     for (variable, words) in used.iter().filter(|(variable, _)| !own.contains(*variable)) {
         let letters = if variable.len() >= 10 { 2 } else { 1 };
         let builtin = VARIABLES.iter().chain(OF_FAMILIES).copied();
-        // Of many, hostile text would have each compared with each.
+        // With no limit, hostile text could have very many names compared with each other.
         let own = own.iter().map(String::as_str).take(LIMIT);
         let known = builtin.chain(own);
         let known = known.filter(|known| known.len() >= SHORTEST);
         let long = variable.len() >= SHORTEST;
-        // `$host2` may be somebody's own, in a file that is not among these.
+        // `$host2` may be a variable of the site's own, defined in a file that was not read.
         let near = nearest_within(variable, letters, known).filter(|near| {
             long && (source != VariableSource::Elsewhere || !variable.starts_with(near))
         });
@@ -146,8 +150,8 @@ fn variables(
     }
 }
 
-/// What the configuration may define: a word that is nothing but a variable, wherever that is no
-/// use of it, and the named groups of its patterns.
+/// The variables that the configuration may define: every word that is nothing but a variable,
+/// unless the directive uses it there, and the named groups of patterns.
 fn defined_here(config: &Config) -> HashSet<String> {
     let mut own = HashSet::new();
     for directive in config.directives() {
@@ -156,14 +160,14 @@ fn defined_here(config: &Config) -> HashSet<String> {
         for (at, word) in directive.words().enumerate() {
             let text = word.text();
             let defines = match name.as_ref() {
-                // The word behind the source.
+                // The word after the source.
                 b"map" => at == 2,
                 _ => used_from.is_none_or(|first| at <= first),
             };
             if defines && let Some(variable) = text.strip_prefix('$') {
                 own.insert(variable.trim_matches(['{', '}']).to_ascii_lowercase());
             }
-            // `limit_req_zone` and its like define what follows an `=`, too.
+            // `limit_req_zone` and similar directives also define the variable after an `=`.
             if let Some((_, variable)) = text.split_once("=$").filter(|_| used_from.is_none()) {
                 own.insert(variable.to_ascii_lowercase());
             }
@@ -184,7 +188,7 @@ fn groups(text: &str, own: &mut HashSet<String>) {
     }
 }
 
-/// Zones and formats by name.
+/// The kinds of zones and formats that have a name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum NamedKind {
     RequestZone,
@@ -193,8 +197,8 @@ enum NamedKind {
     LogFormat,
 }
 
-/// Zones and formats that are used and nowhere defined. Parts of a configuration may leave that to
-/// others: of them only a typo is reported.
+/// Zones and formats that are used but defined nowhere. For a part of a configuration, other files
+/// may define them, so only typos are reported.
 fn defined(of_http: &[DirectiveRef<'_>], whole: bool, faults: &mut Vec<Fault>) {
     let mut known: HashMap<NamedKind, HashSet<String>> = HashMap::new();
     let mut used = Vec::new();
@@ -269,7 +273,7 @@ fn definition(directive: &DirectiveRef<'_>, prefix: &str) -> Option<String> {
     Some(name.split(':').next().unwrap_or_default().to_owned())
 }
 
-/// The name that a directive uses; `None` if it uses none, or one that is not known here.
+/// The name that a directive uses; `None` if it uses none, or a name that is not known here.
 fn usage<'c>(directive: &DirectiveRef<'c>, kind: NamedKind) -> Option<(WordRef<'c>, String)> {
     let is_known = |word: &WordRef<'_>| !word.has_placeholder() && !word.text().contains('$');
     let (word, name) = match kind {

@@ -12,7 +12,7 @@ use super::location_kind::LocationKind;
 use super::variables::{Expansion, has_variable};
 use crate::source::{Span, Spanned};
 
-/// The protocol a request is passed on with.
+/// The protocol with which nginx passes a request on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// `proxy_pass http://…`.
@@ -36,50 +36,53 @@ pub enum Protocol {
 pub struct Pass {
     /// The directive.
     pub directive: DirectiveId,
-    /// Its protocol; `Http` where a variable contains the scheme.
+    /// Its protocol; `Http` if a variable contains the scheme.
     pub protocol: Protocol,
-    /// The URL as it is.
+    /// The URL as written.
     pub word: Spanned<String>,
     /// The whole directive, without `;`.
     pub span: Span,
     /// Where requests go.
     pub target: Target,
-    /// The URI part, which replaces what the location matched. None where the URL has a variable:
-    /// then nginx takes the URL apart for each request, and the URI part replaces the whole path.
+    /// The URI part, which replaces what the location matched. `None` if the URL contains a
+    /// variable: then nginx takes the URL apart for each request, and the URI part replaces the
+    /// whole path.
     pub uri: Option<String>,
-    /// What is wrong with it. Where nginx takes it all the same, `target` says what nginx does.
+    /// What is wrong with the URL. If nginx accepts it all the same, `target` contains what nginx
+    /// does.
     pub malformed: Option<Malformed>,
 }
 
 /// Where requests go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A group of this configuration.
+    /// An `upstream` of this configuration.
     Group(UpstreamId),
     /// A host. A name with several addresses is several peers to nginx.
     Address {
         /// The host.
         host: Host,
-        /// The port; 80, or 443 for https, where none is given. 0 where nginx has no default.
+        /// The port; 80, or 443 for https, if none is given. 0 if nginx has no default for the
+        /// protocol.
         port: u16,
-        /// Was the port given?
+        /// Whether the port was given.
         port_given: bool,
     },
     /// A unix socket.
     Unix {
         /// Its path as nginx opens it.
         path: PathBuf,
-        /// Is there the `:` that separates the path from a URI?
+        /// Whether the path is followed by the `:` that separates it from a URI.
         uri_separator: bool,
     },
-    /// Known only when a request comes.
+    /// A target known only when a request arrives.
     Variable {
-        /// What it can be, as far as `set`, `map`, `geo` and `split_clients` tell.
+        /// The values it can have, as far as `set`, `map`, `geo` and `split_clients` show them.
         values: Vec<Possibility>,
-        /// Is that all it can be?
+        /// Whether these are all values.
         complete: bool,
     },
-    /// Nothing that nginx would load.
+    /// A URL that nginx would refuse.
     Malformed(Malformed),
     /// A template's placeholder.
     Unknown,
@@ -92,14 +95,14 @@ pub struct Possibility {
     pub text: String,
     /// Where it leads; never another `Variable`.
     pub target: Target,
-    /// The `set` and `map` values that it was made of.
+    /// The `set` and `map` values that the URL was made from.
     pub via: Vec<Span>,
 }
 
 /// What is wrong with the URL of a pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Malformed {
-    /// `proxy_pass unix:/p`: nginx refuses it, `http://` is missing.
+    /// `proxy_pass unix:/p`: nginx refuses it because `http://` is missing.
     UnixWithoutScheme {
         /// The socket's path.
         path: PathBuf,
@@ -108,33 +111,33 @@ pub enum Malformed {
     MissingScheme,
     /// `http://unix:/p.sock/uri`: nginx takes all of it for the path.
     UnixUriWithoutColon {
-        /// The path that was meant.
+        /// The intended path.
         path: PathBuf,
-        /// The URI that was meant.
+        /// The intended URI.
         uri: String,
     },
     /// `https://unix:…`: nginx speaks TLS into the socket.
     HttpsToUnix,
-    /// A port behind the name of a group: nginx refuses it.
+    /// A port after the name of an `upstream`: nginx refuses it.
     PortOnUpstream {
-        /// The group.
+        /// The `upstream`.
         upstream: UpstreamId,
         /// The port.
         port: u16,
     },
-    /// A URI part in a block where nginx refuses one.
+    /// A URI part in a block in which nginx refuses URI parts.
     UriForbidden {
         /// The kind of the block.
         block: LocationKind,
         /// The URI part.
         uri: String,
     },
-    /// A URL that nginx cannot take apart, with its words.
+    /// A URL that nginx cannot parse, with nginx's message.
     InvalidUrl(&'static str),
 }
 
 impl Malformed {
-    /// Does nginx refuse to load it?
+    /// Whether nginx refuses to load the URL.
     pub fn is_fatal(&self) -> bool {
         !matches!(self, Self::UnixUriWithoutColon { .. } | Self::HttpsToUnix)
     }
@@ -165,7 +168,7 @@ impl Malformed {
     }
 }
 
-/// Is this the name of a directive that passes requests on?
+/// Whether this is the name of a directive that passes requests on.
 pub(super) fn is_pass(name: &[u8]) -> bool {
     matches!(
         name,
@@ -178,10 +181,10 @@ pub(super) fn is_pass(name: &[u8]) -> bool {
     )
 }
 
-/// The groups by name, in lower case.
+/// The upstreams by name, in lower case.
 pub(super) type Groups = HashMap<String, UpstreamId>;
 
-/// Where a URL leads, its variables replaced.
+/// Where a URL leads once its variables are replaced.
 struct ResolvedUrl {
     protocol: Protocol,
     target: Target,
@@ -189,7 +192,7 @@ struct ResolvedUrl {
     malformed: Option<Malformed>,
 }
 
-/// Reads a pass in a block of this kind; `whole` where all groups were read.
+/// Reads a pass in a block of kind `block`. `whole` says whether all upstreams were read.
 pub(super) fn read(
     directive: &DirectiveRef<'_>,
     block: Option<LocationKind>,
@@ -252,11 +255,12 @@ fn protocol_of(name: &[u8], url: &str) -> Protocol {
 /// When nginx takes a URL apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Moment {
-    /// At the start, with all groups known.
+    /// At start-up, with all upstreams known.
     Load,
-    /// At the start, where there may be groups that were not read.
+    /// At start-up, when some upstreams may not have been read.
     LoadOfPart,
-    /// For a request. A port behind a group's name is not an error then: nginx looks for a host.
+    /// For a request. A port after an upstream's name is not an error then: nginx looks for a host
+    /// of that name.
     Request,
 }
 
@@ -342,7 +346,7 @@ fn take(
     ResolvedUrl { protocol, target, uri, malformed }
 }
 
-/// `/run/app.sock/uri`, `/run/app.sock/`: the path and URI that were meant.
+/// `/run/app.sock/uri`, `/run/app.sock/`: the intended path and URI.
 fn uri_in_path(path: &[u8]) -> Option<(&[u8], &[u8])> {
     for mark in [b".sock/".as_slice(), b".socket/"] {
         if let Some(at) = path.windows(mark.len()).position(|window| window == mark) {

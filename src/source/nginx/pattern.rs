@@ -1,5 +1,5 @@
-//! Regular expressions whose syntax PCRE refuses: brackets that do not close, quantifiers with
-//! nothing to repeat. Nothing else about a pattern is checked.
+//! Regular expressions whose syntax PCRE refuses: brackets that are never closed, quantifiers with
+//! nothing to repeat. Nothing else in a pattern is checked.
 
 use super::config::{Config, WordRef};
 use super::fault::{Fault, FaultKind};
@@ -38,11 +38,12 @@ fn in_rewrites(config: &Config) -> impl Iterator<Item = WordRef<'_>> {
     patterns.filter(|word| !word.has_placeholder())
 }
 
-/// Why PCRE does not take a pattern; `None` if its form is sound, or where options in it change
-/// how it is read.
+/// Why PCRE refuses a pattern; `None` if its form is sound, or if options in it change how it is
+/// read.
 fn refused(pattern: &str) -> Option<&'static str> {
     let bytes = pattern.as_bytes();
-    // Verbs and comments; a letter more after `(?` may make spaces and `#` mean something else.
+    // Verbs and comments are not judged. Options after `(?` may change the meaning of spaces and
+    // `#`.
     if pattern.contains("(*")
         || pattern.contains("(?#")
         || pattern.contains("\\Q")
@@ -51,7 +52,7 @@ fn refused(pattern: &str) -> Option<&'static str> {
         return None;
     }
     let mut open = 0usize;
-    // Is there something that a quantifier could repeat?
+    // Whether there is something before this place that a quantifier could repeat.
     let mut item = false;
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
@@ -86,7 +87,7 @@ fn refused(pattern: &str) -> Option<&'static str> {
             b'|' => item = false,
             b'*' | b'+' | b'?' if !item => return Some("there is nothing to repeat"),
             b'*' | b'+' | b'?' => {
-                // A second one makes it lazy or possessive; `**` is refused.
+                // A second `?` or `+` makes the quantifier lazy or possessive; `**` is refused.
                 if matches!(bytes.get(at), Some(b'?' | b'+')) {
                     at += 1;
                 }
@@ -98,10 +99,10 @@ fn refused(pattern: &str) -> Option<&'static str> {
     (open > 0).then_some("a parenthesis ( does not close")
 }
 
-/// Where a class ends that was opened before `at`.
+/// The offset at which the class that was opened before `at` ends.
 fn class_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     at += usize::from(bytes.get(at) == Some(&b'^'));
-    // A bracket right at the start is one of the class.
+    // A bracket at the very start is a member of the class.
     at += usize::from(bytes.get(at) == Some(&b']'));
     loop {
         match bytes.get(at)? {
@@ -118,7 +119,7 @@ fn class_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Does an option `x` make spaces and `#` in it mean nothing?
+/// Whether an `x` option makes PCRE ignore spaces and comments in the pattern.
 fn extended(bytes: &[u8]) -> bool {
     bytes.windows(2).enumerate().filter(|(_, pair)| *pair == b"(?").any(|(at, _)| {
         let options = bytes.get(at + 2..).unwrap_or_default();

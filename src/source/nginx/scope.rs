@@ -1,13 +1,14 @@
-//! The block a directive is in.
+//! The kinds of blocks that a directive can be in.
 
 use super::id::{LocationId, ServerId, UpstreamId};
 
-/// What a block is.
+/// The kind of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// Outside every block.
     Main,
-    /// Outside every block of a part of a configuration, where `http` or `server` may be round.
+    /// Outside every block of a part of a configuration, around which there may be an `http` or a
+    /// `server`.
     Fragment,
     /// `http`.
     Http,
@@ -17,6 +18,6 @@ pub(super) enum Scope {
     Location(LocationId),
     /// `upstream` in `http`.
     Upstream(UpstreamId),
-    /// `events`, `stream`, `mail`, data, and what is not known: not looked into.
+    /// `events`, `stream`, `mail`, data, and unknown blocks: their content is not checked.
     Other,
 }

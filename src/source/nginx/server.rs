@@ -12,24 +12,26 @@ use crate::source::Span;
 /// A `server` of `http`.
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// Its number.
+    /// Its index.
     pub id: ServerId,
-    /// Its block; none for the one thought around a fragment of bare locations.
+    /// The directive of its block; `None` for the implied server around a fragment of bare
+    /// locations.
     pub directive: Option<DirectiveId>,
-    /// Its name up to the brace; for a fragment, the first directive of it.
+    /// The range from its name to the brace; for a fragment, its first directive.
     pub span: Span,
     /// Its `listen` lines.
     pub listens: Vec<Listen>,
     /// Its names, in order.
     pub names: Vec<ServerName>,
-    /// The locations right inside it, `if` blocks too, in file order.
+    /// The locations directly inside it, `if` blocks included, in file order.
     pub locations: Vec<LocationId>,
-    /// What it does with requests by itself.
+    /// What the server itself does with requests.
     pub handling: Handling,
 }
 
 impl Server {
-    /// Where it listens; `*:80` where it says nothing (as root, else 8000; D).
+    /// The addresses it listens on; `*:80` if it has no `listen` (if nginx does not run as root,
+    /// its documentation says port 8000).
     pub fn addresses(&self) -> Vec<Address> {
         if self.listens.is_empty() && self.directive.is_some() {
             return vec![Address::Inet { host: Host::Any, port: 80 }];
@@ -41,7 +43,7 @@ impl Server {
 /// One `listen`.
 #[derive(Debug, Clone)]
 pub struct Listen {
-    /// The address; `None` if it is a placeholder or nothing nginx would take.
+    /// The address; `None` if it is a placeholder or nginx would refuse it.
     pub address: Option<Address>,
     /// `default_server` (or `default`).
     pub default_server: bool,
@@ -57,14 +59,14 @@ pub struct Listen {
     pub span: Span,
 }
 
-/// The kind of a name.
+/// The kind of a server's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerNameKind {
     /// One name.
     Exact,
     /// `*.example.com`.
     WildcardStart,
-    /// `.example.com`: the name itself and all below it.
+    /// `.example.com`: the name itself and all its subdomains.
     ExactAndWildcard,
     /// `www.example.*`.
     WildcardEnd,
@@ -81,7 +83,7 @@ pub enum ServerNameKind {
 pub struct ServerName {
     /// Its kind.
     pub kind: ServerNameKind,
-    /// In lower case as nginx compares it; a regex as it is, without `~`.
+    /// The text in lower case, as nginx compares it; a regex is as written, without its `~`.
     pub text: String,
     /// The word.
     pub span: Span,
@@ -111,7 +113,7 @@ impl ServerName {
 }
 
 impl Listen {
-    /// Reads a `listen`, which is several where it names a range of ports; what nginx refuses is
+    /// Reads a `listen`, which yields several if it names a range of ports. What nginx refuses is
     /// added to `faults`.
     pub(super) fn read(
         directive: &DirectiveRef<'_>,
@@ -164,12 +166,12 @@ impl Listen {
     }
 }
 
-/// The first version with `quic`, and with `multipath` next to it.
+/// The first version with `quic`, and the first with `multipath`.
 const QUIC: Version = Version(1, 25, 0);
 const MULTIPATH: Version = Version(1, 29, 7);
 
-/// Does nginx take this parameter of `listen`? What another system or version has, it takes where
-/// neither is known.
+/// Whether nginx accepts this parameter of `listen`. If the version is not known, every parameter
+/// that some system or version has is accepted.
 fn takes(parameter: &[u8], version: Option<Version>) -> bool {
     let from = |first| version.is_none_or(|version| version >= first);
     let positive = |digits: &[u8]| {
@@ -180,7 +182,7 @@ fn takes(parameter: &[u8], version: Option<Version>) -> bool {
         b"default_server" | b"default" | b"bind" | b"deferred" | b"reuseport" | b"ssl"
         | b"http2" | b"spdy" | b"proxy_protocol" | b"ipv6only=on" | b"ipv6only=off"
         | b"so_keepalive=on" | b"so_keepalive=off" => true,
-        // Only 1.25.0 accepted it, for what is `quic` since.
+        // Only 1.25.0 accepted `http3`, which has been named `quic` since.
         b"http3" => version.is_none(),
         b"quic" => from(QUIC),
         b"multipath" => from(MULTIPATH),
@@ -197,7 +199,7 @@ fn takes(parameter: &[u8], version: Option<Version>) -> bool {
 /// A range with more ports than this is not examined port by port.
 const RANGE_LIMIT: u16 = 1024;
 
-/// The ports of `8100-8102`, or of one alone; none for a range that is too long to look at.
+/// The ports of `8100-8102`, or the single port; empty for a range that is too long to examine.
 fn ports(text: &[u8]) -> Result<Vec<u16>, &'static str> {
     let error = "invalid port";
     let Some(dash) = text.iter().position(|byte| *byte == b'-') else {
@@ -212,7 +214,8 @@ fn ports(text: &[u8]) -> Result<Vec<u16>, &'static str> {
     }
 }
 
-/// `unix:path`, `host:port`, a host alone (port 80) or a port alone; instead of a port a range.
+/// `unix:path`, `host:port`, a host alone (port 80) or a port alone; a range may take the place of
+/// the port.
 fn listen_address(value: &[u8]) -> Result<Vec<Address>, &'static str> {
     let all_ports = value.first().is_some_and(u8::is_ascii_digit)
         && value.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
@@ -220,14 +223,14 @@ fn listen_address(value: &[u8]) -> Result<Vec<Address>, &'static str> {
         let of = |port| Address::Inet { host: Host::Any, port };
         return Ok(ports(value)?.into_iter().map(of).collect());
     }
-    // `8O`: a port with a typo in it is a host that nobody has.
+    // `8O`: a port with a typo would be a host name that nobody has.
     let is_slip = value.len() <= 5
         && value.first().is_some_and(u8::is_ascii_digit)
         && value.iter().all(u8::is_ascii_alphanumeric);
     if is_slip {
         return Err("host not found");
     }
-    // A range only ever is behind the host, and a host's text may contain a dash too.
+    // A range can only follow the host, whose own text may contain a dash too.
     let tail = value.iter().rposition(|byte| matches!(byte, b':' | b']' | b'/'));
     let range = tail.filter(|at| {
         let rest = value.get(at + 1..).unwrap_or_default();

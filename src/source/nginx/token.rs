@@ -1,9 +1,9 @@
-//! Words, as nginx's own `ngx_conf_read_token` (1.22.1) finds them, byte for byte.
+//! Splits a file into words byte for byte as nginx's own `ngx_conf_read_token` (1.22.1) does.
 //!
-//! White space is space, tab, CR and LF. Outside quotes `;` and `{` end a word, except a `{` right
-//! after `$`; a `}` counts only where a word would start, and so do quotes and `#`. A backslash
-//! takes the next byte as it is. nginx reads through a buffer of 4096 bytes, which limits the
-//! length of words, and of comments too.
+//! White space is space, tab, CR and LF. Outside quotes, `;` and `{` end a word, except a `{` right
+//! after `$`. A `}`, a quote or a `#` is special only where a word would start. A backslash takes
+//! the next byte as it is. nginx reads through a buffer of 4096 bytes, which limits the length of
+//! words and also of comments.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ const BUFFER: usize = 4096;
 /// How a word is quoted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quote {
-    /// Not at all.
+    /// No quotes.
     None,
     /// With `'`.
     Single,
@@ -23,16 +23,16 @@ pub enum Quote {
     Double,
 }
 
-/// A word of a directive: where it is, quotes included.
+/// The place of a word of a directive, quotes included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word {
     /// The first byte.
     pub start: u32,
-    /// The byte after the last.
+    /// The byte after the last one.
     pub end: u32,
     /// Its quotes.
     pub quote: Quote,
-    /// Does it hold a backslash, so that it may have to be decoded?
+    /// Whether it contains a backslash, so that it may have to be decoded.
     pub escaped: bool,
 }
 
@@ -44,7 +44,7 @@ impl Word {
         source.get(start..(self.end - inset) as usize).unwrap_or_default()
     }
 
-    /// The value that nginx sees; borrowed where nothing had to be decoded.
+    /// The value that nginx sees; borrowed if nothing had to be decoded.
     pub fn value<'a>(&self, source: &'a [u8]) -> Cow<'a, [u8]> {
         let raw = self.raw(source);
         if self.escaped { decode(raw) } else { Cow::Borrowed(raw) }
@@ -89,14 +89,14 @@ pub struct TokenFault {
     pub kind: FaultKind,
     /// The first byte of the place.
     pub start: usize,
-    /// The byte after its last.
+    /// The byte after the last one.
     pub end: usize,
-    /// nginx's words.
+    /// nginx's message.
     pub message: String,
 }
 
 const BLANK: u8 = 1;
-/// Ends an unquoted word, or needs a look in one.
+/// Bytes that end an unquoted word, or that need a closer look inside one.
 const STOP: u8 = 2;
 
 static CLASS: [u8; 256] = {
@@ -121,17 +121,18 @@ fn class(byte: u8) -> u8 {
 pub struct Tokenizer<'a> {
     source: &'a [u8],
     at: usize,
-    /// Takes `{{ … }}` as part of a word and refuses `{% … %}`.
+    /// Whether the file is a template: `{{ … }}` is part of a word, and `{% … %}` is a fault.
     template: bool,
 }
 
 impl<'a> Tokenizer<'a> {
-    /// From the first byte on, as nginx reads.
+    /// Reads from the first byte on, as nginx does.
     pub fn new(source: &'a [u8]) -> Self {
         Self { source, at: 0, template: false }
     }
 
-    /// The same for a template: `{{ … }}` stands for a word or a part of one.
+    /// Like [`Self::new`], but for a template: `{{ … }}` takes the place of a word or a part of
+    /// one.
     pub fn template(source: &'a [u8]) -> Self {
         Self { source, at: 0, template: true }
     }
@@ -141,13 +142,13 @@ impl<'a> Tokenizer<'a> {
         self.at
     }
 
-    /// Goes on from another offset: behind a block that is not made of words.
+    /// Continues at another offset, after a block that is not made of words.
     pub fn skip_to(&mut self, offset: usize) {
         self.at = offset.min(self.source.len());
     }
 
-    /// Reads words up to the next `;`, `{`, `}` or the end, as one call of nginx's function does.
-    /// Comments that were crossed are added to `comments`, start and end each.
+    /// Reads words up to the next `;`, `{`, `}` or the end of the file, as one call of nginx's
+    /// function does. The start and end of each comment on the way are added to `comments`.
     pub fn read(
         &mut self,
         words: &mut Vec<Word>,
@@ -209,7 +210,8 @@ impl<'a> Tokenizer<'a> {
         let source = self.source;
         let mut at = start;
         let mut escaped = false;
-        // At its start a word may contain what would end it later, but nothing reaches here so.
+        // nginx lets a word begin with a byte that would later end it, but the caller has handled
+        // those bytes.
         while let Some(&byte) = source.get(at) {
             if class(byte) & STOP == 0 {
                 at += 1;
@@ -245,7 +247,8 @@ impl<'a> Tokenizer<'a> {
             self.buffered(start, source.len() - start)?;
             return Err(self.unterminated(start, FaultKind::UnexpectedEnd));
         }
-        // A space does not let go of the word's start in nginx's buffer; the byte after it does.
+        // After a word that ends in white space, nginx keeps the word in its buffer for one byte
+        // more.
         let held = at + usize::from(class(source[at]) & BLANK != 0);
         self.buffered(start, held - start)?;
         self.at = at;
@@ -299,8 +302,8 @@ impl<'a> Tokenizer<'a> {
         Ok(Word { start: small(start), end: small(end), quote, escaped })
     }
 
-    /// nginx's buffer holds a word from its start on: once it is full and more is to be read, the
-    /// word is too long.
+    /// nginx's buffer contains a word from its first byte on. If the buffer is full and there is
+    /// more to read, the word is too long.
     fn buffered(&self, start: usize, held: usize) -> Result<(), TokenFault> {
         if held >= BUFFER && self.source.len() > start + BUFFER {
             return Err(self.too_long(start, None));
@@ -357,11 +360,11 @@ impl<'a> Tokenizer<'a> {
     }
 }
 
-/// What is said about a file that another one is made of.
+/// The message for a file that is a template of another.
 pub(super) const TEMPLATE: &str = "template syntax: only the file that it produces can be read: \
                                    render it and name the result with --nginx";
 
-/// The length up to and with the first `mark`.
+/// The length up to and including the first `mark`.
 fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {
     bytes.windows(mark.len()).position(|window| window == mark).map(|at| at + mark.len())
 }

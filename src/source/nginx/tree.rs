@@ -1,7 +1,7 @@
 //! One file as a flat tree: directives in their order in the file, each with the index after its
-//! last descendant. Nothing is lost: see [`Tree::pieces`].
+//! last descendant. No byte of the file is lost: see [`Tree::pieces`].
 //!
-//! Reading stops at a fault, as in nginx; what came before it is in the tree.
+//! Reading stops at a fault, as in nginx; the tree contains what came before the fault.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::lua;
 use super::token::{Ending, TEMPLATE, TokenFault, Tokenizer, Word};
 use crate::source::{SourceFile, Span};
 
-/// Stands for "no directive" in an index.
+/// Means "no directive" where an index is expected.
 pub(super) const NONE: u32 = u32::MAX;
 
 /// What is between a directive's braces.
@@ -27,36 +27,36 @@ pub enum Body {
     Raw,
 }
 
-/// A directive, by numbers into its tree.
+/// A directive, as indices into its tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Directive {
     pub(super) first_word: u32,
     pub(super) words: u32,
-    /// The directive around this one, or none.
+    /// The index of the directive around this one, or [`NONE`].
     pub(super) parent: u32,
-    /// The index behind the last directive inside.
+    /// The index after the last directive inside.
     pub(super) subtree_end: u32,
     /// The offset of its `;` or `{`.
     pub(super) mark: u32,
-    /// The offset behind its `;` or `}`.
+    /// The offset after its `;` or `}`.
     pub(super) end: u32,
     /// What is between its braces.
     pub body: Body,
-    /// Is it a line of a data block?
+    /// Whether it is a line of a data block.
     pub data: bool,
-    /// Does it end as it should, and not where a fault stopped the reading?
+    /// Whether it ends as it should, rather than where a fault stopped the reading.
     pub closed: bool,
 }
 
 impl Directive {
-    /// The values of its words, the name first.
+    /// The values of its words, starting with the name.
     pub fn words<'t>(&self, tree: &'t Tree) -> impl Iterator<Item = Cow<'t, [u8]>> {
         let start = self.first_word as usize;
         let words = tree.words.get(start..start + self.words as usize).unwrap_or_default();
         words.iter().map(|word| word.value(&tree.file.bytes))
     }
 
-    /// The index in [`Tree::directives`] behind the last directive inside.
+    /// The index in [`Tree::directives`] after the last directive inside.
     pub fn subtree_end(&self) -> u32 {
         self.subtree_end
     }
@@ -71,17 +71,17 @@ pub struct Tree {
     pub directives: Vec<Directive>,
     /// All words, in file order.
     pub words: Vec<Word>,
-    /// Comments, `#` included, end of line not: start and end.
+    /// The start and end of each comment, `#` included and end of line excluded.
     pub comments: Vec<(u32, u32)>,
     /// Why the reading ended before the end of the file, if it did.
     pub fault: Option<Fault>,
-    /// Was it read as a template, with `{{ … }}` as values that are not known?
+    /// Whether it was read as a template, with `{{ … }}` as values that are not known.
     pub template: bool,
     /// The offset up to which the file was read.
     pub read: u32,
 }
 
-/// What a piece of a file is; see [`Tree::pieces`].
+/// The kind of a piece of a file; see [`Tree::pieces`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PieceKind {
     /// A word, quotes included.
@@ -94,7 +94,7 @@ pub enum PieceKind {
     Blank,
     /// Lua source.
     Raw,
-    /// What is behind a fault.
+    /// Everything after a fault.
     Unread,
 }
 
@@ -148,7 +148,7 @@ impl Tree {
             }
         }
         if let Err(fault) = result {
-            // Words of a directive that never ended belong to what was not read.
+            // The words of a directive that never ended belong to the unread part.
             let kept = tree.directives.last().map_or(0, |d| d.first_word + d.words);
             let cut = tree.words.get(kept as usize).map(|word| word.start);
             tree.words.truncate(kept as usize);
@@ -283,13 +283,13 @@ impl Tree {
         })
     }
 
-    /// The first fault stays: a byte order mark hides what follows from nginx.
+    /// Only the first fault is kept: nginx does not see what follows a byte order mark.
     fn fail(&mut self, fault: TokenFault) {
         let span = Span::new(self.file.id, fault.start, fault.end);
         self.fault.get_or_insert_with(|| Fault::new(fault.kind, span, fault.message));
     }
 
-    /// The whole file in pieces, in order and without gaps, so that joined they give it back.
+    /// The whole file in pieces, in order and without gaps: joined, they are the file.
     pub fn pieces(&self) -> Vec<(PieceKind, Span)> {
         let mut solid: Vec<(u32, u32, PieceKind)> = Vec::new();
         solid.extend(self.words.iter().map(|word| (word.start, word.end, PieceKind::Word)));
@@ -342,7 +342,7 @@ fn body_of(name: Option<&Word>, source: &[u8]) -> Body {
     }
 }
 
-/// Is there a line with `{{ … }}` or `{% … %}`?
+/// Whether there is a line with `{{ … }}` or `{% … %}`.
 fn looks_like_template(bytes: &[u8]) -> bool {
     let find = |line: &[u8], mark: &[u8]| line.windows(2).position(|pair| pair == mark);
     let holds = |line: &[u8], open: &[u8], close: &[u8]| {

@@ -1,4 +1,4 @@
-//! `upstream` groups (ngx_http_upstream_module).
+//! `upstream` blocks (ngx_http_upstream_module).
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::value::parse_time_seconds;
 use super::version::Version;
 use crate::source::{Span, Spanned};
 
-/// How a group chooses among its peers.
+/// How an `upstream` chooses among its peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Weighted round robin, where nothing is said.
+    /// Weighted round robin, the default.
     RoundRobin,
     /// `ip_hash`.
     IpHash,
@@ -23,18 +23,18 @@ pub enum Method {
     Hash,
     /// `random …`.
     Random,
-    /// `least_time …` and others of nginx's commercial version or of modules.
+    /// `least_time …` and other methods of nginx's commercial version or of third-party modules.
     Other,
 }
 
-/// A group of peers.
+/// An `upstream`.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    /// Its number.
+    /// Its index.
     pub id: UpstreamId,
-    /// Its block.
+    /// The directive of its block.
     pub directive: DirectiveId,
-    /// Its name; nginx compares it without regard to case.
+    /// Its name, which nginx compares case-insensitively.
     pub name: Spanned<String>,
     /// Its `server` lines.
     pub peers: Vec<Peer>,
@@ -42,36 +42,36 @@ pub struct Upstream {
     pub keepalive: Option<Spanned<Option<u64>>>,
     /// `zone`: its words.
     pub zone: Option<Span>,
-    /// Does it have a `resolver` of its own?
+    /// Whether it has a `resolver` of its own.
     pub resolver: bool,
-    /// How it chooses.
+    /// How it chooses among its peers.
     pub method: Spanned<Method>,
-    /// From its name to the last word before the brace.
+    /// The range from its name to the last word before the brace.
     pub span: Span,
-    /// Are there includes in it that were not read, or words that are placeholders?
+    /// Whether all of it is known: no include in it was left unread, and no word is a placeholder.
     pub complete: bool,
 }
 
-/// A `server` of a group. A host name with several addresses is several servers to nginx.
+/// A `server` of an `upstream`. To nginx, a host name with several addresses is several servers.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Its address; `None` if it is a placeholder, or nothing nginx would take.
+    /// Its address; `None` if it is a placeholder or nginx would refuse it.
     pub address: Option<Address>,
-    /// Was the port left to its default, 80?
+    /// Whether the port was left to its default, 80.
     pub default_port: bool,
     /// `backup`.
     pub backup: bool,
     /// `down`.
     pub down: bool,
-    /// `max_fails=`, where it is set and a number (nginx's default is 1).
+    /// `max_fails=`, if it is set and a number (nginx's default is 1).
     pub max_fails: Option<Spanned<u64>>,
-    /// `fail_timeout=`, where it is set and a time (nginx's default is 10 s).
+    /// `fail_timeout=`, if it is set and a time (nginx's default is 10 s).
     pub fail_timeout: Option<Spanned<Duration>>,
-    /// `resolve`: the name is looked up again and again.
+    /// `resolve`: nginx resolves the name again and again.
     pub resolve: Option<Span>,
-    /// `service=`: the name's SRV records tell hosts and ports.
+    /// `service=`: the name's SRV records contain the hosts and ports.
     pub service: bool,
-    /// Only the address.
+    /// The place of the address alone.
     pub word: Span,
     /// The whole directive, without `;`.
     pub span: Span,
@@ -98,7 +98,7 @@ impl Upstream {
         }
     }
 
-    /// Takes in a directive of its block.
+    /// Records a directive of its block.
     pub(super) fn take(
         &mut self,
         directive: &DirectiveRef<'_>,
@@ -139,7 +139,7 @@ impl Upstream {
         self.method = Spanned { value: method, span };
     }
 
-    /// nginx looks at the method set so far: one that is below the servers passes.
+    /// nginx checks against the method set so far, so a method below the servers raises no fault.
     fn check_backup(&self, peer: &Peer, faults: &mut Vec<Fault>) {
         if peer.backup
             && matches!(self.method.value, Method::IpHash | Method::Hash | Method::Random)
@@ -155,8 +155,8 @@ impl Upstream {
         }
     }
 
-    /// Names that are to be looked up while nginx runs: in memory that all workers share, and by a
-    /// resolver. `resolver` says whether one is set where the group is.
+    /// Checks that names resolved at run time have what nginx needs for them: memory shared by all
+    /// workers, and a resolver. `resolver` says whether the `http` around the `upstream` sets one.
     pub(super) fn check_resolving(&self, resolver: bool, faults: &mut Vec<Fault>) {
         let name = |peer: &&Peer| {
             matches!(&peer.address, Some(Address::Inet { host: Host::Name(_), .. }))
@@ -176,7 +176,7 @@ impl Upstream {
         faults.push(Fault::new(FaultKind::CannotResolve, span, message));
     }
 
-    /// What nginx says about the group as a whole.
+    /// Checks the `upstream` as a whole.
     pub(super) fn check(&self, faults: &mut Vec<Fault>) {
         if !self.complete {
             return;
@@ -257,14 +257,14 @@ impl Peer {
                 faults.push(Fault::new(FaultKind::InvalidPeer, span, message));
             }
         }
-        // Which hosts and ports the records name, only the resolver knows.
+        // Only the resolver knows which hosts and ports the records name.
         if peer.service {
             peer.address = None;
         }
         Some(peer)
     }
 
-    /// Takes in `name=value`; says whether nginx would.
+    /// Records a parameter `name=value`; returns whether nginx accepts it.
     fn take(&mut self, parameter: &[u8], span: Span, version: Option<Version>) -> bool {
         let from = |first| version.is_none_or(|version| version >= first);
         let number = |text: &[u8]| std::str::from_utf8(text).ok().and_then(|t| t.parse().ok());
@@ -289,7 +289,7 @@ impl Peer {
         if parameter.starts_with(b"route=") {
             return from(STICKY);
         }
-        // Of nginx's commercial version, whose number is not asked.
+        // A parameter of nginx's commercial version, whose version is never known here.
         parameter.starts_with(b"slow_start=") && version.is_none()
     }
 }

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-/// A time as most directives take it, in milliseconds at the finest: `60s`, `1m`, `1h30m`,
-/// `500ms`, `1h 30m`; without a unit, seconds.
+/// A time as most directives take it, with a resolution of milliseconds: `60s`, `1m`, `1h30m`,
+/// `500ms`, `1h 30m`. A number without a unit is in seconds.
 pub fn parse_time(text: &[u8]) -> Option<Duration> {
     parse(text, false).map(Duration::from_millis)
 }
 
-/// A time in whole seconds, as `fail_timeout=` and `expires` take it; years and months too, but
-/// no milliseconds.
+/// A time in whole seconds, as `fail_timeout=` and `expires` take it: with years and months too,
+/// but without milliseconds.
 pub fn parse_time_seconds(text: &[u8]) -> Option<Duration> {
     parse(text, true).map(Duration::from_secs)
 }
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// The units go from the large to the small, each once.
+/// The units must come in order from large to small, each at most once.
 fn parse(text: &[u8], seconds: bool) -> Option<u64> {
     let mut total: u64 = 0;
     let mut value: u64 = 0;
@@ -73,7 +73,7 @@ fn parse(text: &[u8], seconds: bool) -> Option<u64> {
     total.checked_add(rest)
 }
 
-/// A size in bytes: `8192`, `8k`, `1m`, `1g`, in either case.
+/// A size in bytes: `8192`, `8k`, `1m`, `1g`; the unit may be in upper or lower case.
 pub fn parse_size(text: &[u8]) -> Option<u64> {
     let (digits, scale) = match text.last()?.to_ascii_lowercase() {
         b'k' => (text.get(..text.len() - 1)?, 1 << 10),

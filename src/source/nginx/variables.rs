@@ -1,5 +1,5 @@
-//! Which values variables can have, as far as the configuration shows: `set`, `map`, `geo` and
-//! `split_clients`.
+//! The values that variables can have, as far as `set`, `map`, `geo` and `split_clients` in the
+//! configuration show them.
 
 use std::collections::HashMap;
 
@@ -7,23 +7,23 @@ use super::config::{DirectiveId, DirectiveRef};
 use super::id::{LocationId, ServerId};
 use crate::source::{Span, Spanned};
 
-/// The most values that one text is taken to have.
+/// The most values that are considered for one text.
 const VALUE_LIMIT: usize = 256;
-/// How deep variables are followed into variables.
+/// How deeply variables are followed into other variables.
 const DEPTH_LIMIT: usize = 16;
 
-/// A variable that the configuration makes from others: `map`, `geo`, `split_clients`.
+/// A variable that the configuration derives from others: `map`, `geo`, `split_clients`.
 #[derive(Debug, Clone)]
 pub struct Table {
     /// Its name, without `$`.
     pub name: String,
-    /// `map`, `geo` or `split_clients`.
+    /// The `map`, `geo` or `split_clients` directive.
     pub directive: DirectiveId,
-    /// What it is made from: a `map`'s source.
+    /// What the value is derived from: a `map`'s source.
     pub source: Option<Spanned<String>>,
-    /// Key and value of each line, in order; `default` is among them.
+    /// The key and value of each line, in order, `default` included.
     pub entries: Vec<(Spanned<String>, Spanned<String>)>,
-    /// Are there lines in it that were not read?
+    /// Whether all of its lines were read.
     pub complete: bool,
 }
 
@@ -33,8 +33,9 @@ impl Table {
         self.entries.iter().find(|(key, _)| key.value == "default").map(|(_, value)| value)
     }
 
-    /// The value that a `map` gives for a key, as far as its lines are plain words: regexes and
-    /// wildcards make it unknown unless a plain line matches, which nginx prefers (D).
+    /// The value that a `map` gives for a key, as far as its lines are plain words. A regex or
+    /// wildcard makes the value unknown unless a plain line matches, which nginx prefers according
+    /// to its documentation.
     pub fn lookup(&self, key: &str) -> Lookup<'_> {
         let plain = |text: &str| text.strip_prefix('\\').unwrap_or(text).to_ascii_lowercase();
         let lines = || self.entries.iter().filter(|(k, _)| k.value != "default");
@@ -73,7 +74,7 @@ pub struct Assignment {
     pub server: ServerId,
     /// The location or `if` it is in.
     pub location: Option<LocationId>,
-    /// The value as it is.
+    /// The value as written.
     pub value: Spanned<String>,
 }
 
@@ -82,20 +83,20 @@ pub struct Assignment {
 pub struct Variables {
     /// `map`, `geo` and `split_clients`, by name.
     pub tables: HashMap<String, Table>,
-    /// `set`, by name, those of one server together.
+    /// `set`, by variable name, grouped by server.
     pub assignments: HashMap<String, Vec<Assignment>>,
 }
 
 /// The values that a text with variables can have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expansion {
-    /// Each value, with the places that it was made of.
+    /// Each value, with the places that it was made from.
     pub values: Vec<(String, Vec<Span>)>,
-    /// Are these all?
+    /// Whether these are all values.
     pub complete: bool,
 }
 
-/// Does a text hold a variable, `$x` or `${x}`?
+/// Whether a text contains a variable, `$x` or `${x}`.
 pub fn has_variable(text: &str) -> bool {
     text.contains('$')
 }
@@ -148,8 +149,8 @@ impl Variables {
         Some(())
     }
 
-    /// The values that a text can have in a server; `certain` says whether a `set` is always
-    /// run before the text is used.
+    /// The values that a text can have in a server. `certain` says whether a `set` always runs
+    /// before the text is used.
     pub(super) fn expand(
         &self,
         text: &str,
@@ -165,12 +166,12 @@ struct VariableWalk<'v> {
     variables: &'v Variables,
     server: ServerId,
     certain: &'v dyn Fn(&Assignment) -> bool,
-    /// Work that may still be done, so that maps of maps of maps end.
+    /// How many more steps may be taken, so that maps of maps of maps come to an end.
     left: usize,
 }
 
 impl VariableWalk<'_> {
-    /// Follows variables into variables, [`DEPTH_LIMIT`] deep at most.
+    /// Follows variables into variables, at most [`DEPTH_LIMIT`] deep.
     fn text(&mut self, text: &str, depth: usize) -> Expansion {
         let mut all = Expansion { values: vec![(String::new(), Vec::new())], complete: true };
         for part in parts(text) {

@@ -1,4 +1,4 @@
-//! nginx's version, as nginx itself prints it (`nginx/1.22.1`) or as a package has it
+//! nginx's version, as nginx itself prints it (`nginx/1.22.1`) or as a package spells it
 //! (`1.22.1-9+deb12u1`).
 
 use std::fmt;
@@ -8,8 +8,8 @@ use std::fmt;
 pub struct Version(pub u32, pub u32, pub u32);
 
 impl Version {
-    /// Reads three numbers, before them a package's epoch, behind them what a package adds; `None`
-    /// if that is not what is there.
+    /// Reads three numbers, which may have a package's epoch before them and a package's suffix
+    /// after them; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let upstream = text.split_once(':').map_or(text, |(_, rest)| rest);

@@ -1,8 +1,8 @@
 //! `/proc/PID/environ`: the names of a running process's variables, and only a keyed hash of each
 //! value. The values themselves are dropped at once.
 //!
-//! The kernel shows the environment as it was at the last execve(2); what the program changed
-//! since is not in it.
+//! The kernel shows the environment as it was at the last execve(2), without the program's own
+//! changes since then.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::source::Secret;
 
-/// What hashes are made with: drawn again in each run, so that a hash tells nothing outside it.
+/// The key of the hashes, drawn anew in each run, so that a hash reveals nothing outside of the
+/// run.
 #[derive(Clone, Default)]
 pub struct HashKey(RandomState);
 
@@ -26,7 +27,7 @@ impl HashKey {
     }
 }
 
-/// The variables of a running process: names, and hashes that only serve to compare.
+/// The variables of a running process: names, and hashes that only serve for comparison.
 #[derive(Clone)]
 pub struct RunningEnvironment {
     key: HashKey,
@@ -40,7 +41,7 @@ impl fmt::Debug for RunningEnvironment {
 }
 
 impl RunningEnvironment {
-    /// Reads `/proc/PID/environ`. Of a name that is twice the first counts, as for getenv(3).
+    /// Reads `/proc/PID/environ`. If a name occurs twice, the first value counts, as for getenv(3).
     pub fn read(bytes: &[u8], key: &HashKey) -> Self {
         let mut values = BTreeMap::new();
         for entry in bytes.split(|byte| *byte == 0) {
@@ -58,12 +59,12 @@ impl RunningEnvironment {
         self.values.keys().map(String::as_str)
     }
 
-    /// Is this name set?
+    /// Whether this name is set.
     pub fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
     }
 
-    /// Is this name set to just this value?
+    /// Whether this name is set to exactly this value.
     pub fn holds(&self, name: &str, value: &Secret) -> bool {
         self.values.get(name) == Some(&self.key.of(value.expose()))
     }

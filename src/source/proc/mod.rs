@@ -13,6 +13,6 @@ pub use process::{
     Stat, Status, boot_time, cgroups, command_line, link_target, parse_stat, parse_status, uptime,
 };
 
-/// Ticks a second in which `/proc/PID/stat` counts: `USER_HZ`, 100 on every architecture that
+/// The ticks per second in `/proc/PID/stat`: `USER_HZ`, which is 100 on every architecture that
 /// runs systemd.
 pub const TICKS: u64 = 100;

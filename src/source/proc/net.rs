@@ -1,8 +1,8 @@
 //! Listening sockets: `/proc/net/unix`, `/proc/net/tcp`, `/proc/net/tcp6` (proc(5)).
 //!
-//! Of a table with thousands of rows only the listening ones are parsed, each on its own, so that
-//! one malformed row hides no other. `procfs-core` reads the TCP rows; for unix sockets it handles
-//! neither the flags, which identify a listener, nor paths with spaces.
+//! In a table with thousands of rows, only the listening sockets are parsed, each row separately,
+//! so that a malformed row does not affect the others. `procfs-core` reads the TCP rows; for unix
+//! sockets it handles neither the flags, which identify a listener, nor paths with spaces.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -17,28 +17,28 @@ use procfs_core::prelude::FromReadSI;
 /// Where a socket listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Local {
-    /// A path of the file system, as the process gave it to bind(2).
+    /// A path in the file system, as the process passed it to bind(2).
     Path(PathBuf),
     /// An address and port.
     Address(SocketAddr),
 }
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listening {
-    /// Where.
+    /// The address or path.
     pub local: Local,
-    /// The socket's own inode: what `/proc/PID/fd` calls `socket:[…]`.
+    /// The socket's own inode, which is in the `socket:[…]` of `/proc/PID/fd`.
     pub inode: u64,
     /// Connections that wait to be accepted.
     pub queue: u32,
 }
 
-/// `__SO_ACCEPTCON` (linux/net.h): the flag of a unix socket that listens.
+/// `__SO_ACCEPTCON` (linux/net.h): the flag of a listening unix socket.
 const ACCEPTS: u64 = 1 << 16;
 
-/// The unix sockets that listen at a path. Rows with inode 0 at the same path are connections that
-/// wait (measured).
+/// The unix sockets that listen at a path. Rows with inode 0 and the same path are waiting
+/// connections (measured).
 pub fn unix_listeners(bytes: &[u8]) -> Vec<Listening> {
     let mut found: Vec<Listening> = Vec::new();
     let mut waiting: HashMap<PathBuf, u32> = HashMap::new();
@@ -63,7 +63,7 @@ pub fn unix_listeners(bytes: &[u8]) -> Vec<Listening> {
 
 /// Flags, inode and path of a row; `None` if it has no path in the file system.
 fn unix_columns(line: &[u8]) -> Option<(u64, &[u8], PathBuf)> {
-    // Most rows have no path: that is seen without taking them apart.
+    // Most rows have no path, which is visible without parsing them.
     let slash = memchr::memchr(b'/', line)?;
     let head = line.get(..slash)?;
     if head.last() != Some(&b' ') {
@@ -83,7 +83,7 @@ fn number(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// The TCP sockets that listen, of `/proc/net/tcp` or `/proc/net/tcp6`.
+/// The listening TCP sockets of `/proc/net/tcp` or `/proc/net/tcp6`.
 pub fn tcp_listeners(bytes: &[u8]) -> Vec<Listening> {
     let info = ExplicitSystemInfo {
         boot_time_secs: 0,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use procfs_core::prelude::FromRead;
 use procfs_core::{ProcessCGroups, process};
 
-/// What `/proc/PID/stat` shows.
+/// The content of `/proc/PID/stat`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stat {
     /// The number.
@@ -16,16 +16,16 @@ pub struct Stat {
     pub name: String,
     /// The parent's number; 0 for the first process.
     pub parent: u32,
-    /// Is it a zombie, or dead?
+    /// Whether it is a zombie, or dead.
     pub gone: bool,
     /// When it started, in [ticks](super::TICKS) since boot.
     pub started: u64,
 }
 
-/// Reads `/proc/PID/stat`. `None` if it has another shape.
+/// Reads `/proc/PID/stat`. `None` if its format is different.
 pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     let bytes = bytes.trim_ascii();
-    // The parser slices around the parentheses without looking.
+    // The parser slices at the parentheses without checking that they exist.
     let open = memchr::memchr(b'(', bytes)?;
     let close = memchr::memrchr(b')', bytes)?;
     let shaped = open > 1
@@ -46,7 +46,7 @@ pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     })
 }
 
-/// Who a process runs as, what it listens to, and what it takes.
+/// The user and group of a process, the signals it handles, and its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
     /// The effective user.
@@ -55,12 +55,12 @@ pub struct Status {
     pub gid: u32,
     /// The signals that it handles itself, one bit each.
     caught: u64,
-    /// The bytes of memory that no file is behind (`RssAnon`, from Linux 4.5 on).
+    /// The bytes of memory without a file behind them (`RssAnon`, from Linux 4.5 on).
     pub anonymous: Option<u64>,
 }
 
 impl Status {
-    /// Does it handle this signal itself?
+    /// Whether it handles this signal itself.
     pub fn catches(self, signal: u32) -> bool {
         signal.checked_sub(1).is_some_and(|bit| self.caught.checked_shr(bit).unwrap_or(0) & 1 == 1)
     }
@@ -73,10 +73,10 @@ pub fn parse_status(bytes: &[u8]) -> Option<Status> {
     Some(Status { uid: status.euid, gid: status.egid, caught: status.sigcgt, anonymous })
 }
 
-/// The words of `/proc/PID/cmdline`. A program that rewrites its title leaves spaces or zeros
-/// behind it, which are no words.
+/// The words of `/proc/PID/cmdline`. A program that rewrites its title leaves trailing spaces or
+/// zeros, which are not words.
 pub fn command_line(bytes: &[u8]) -> Vec<String> {
-    // Each word ends in a zero; what a new title leaves over is more zeros.
+    // Each word ends in a zero; a new title leaves further zeros.
     let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
     let words = bytes.get(..end).filter(|words| !words.is_empty());
     words
@@ -93,7 +93,7 @@ pub fn cgroups(bytes: &[u8]) -> Vec<PathBuf> {
         .unwrap_or_default()
 }
 
-/// What `cwd` or `exe` says: the path, and whether what it named is gone.
+/// The path in `cwd` or `exe`, and whether its target no longer exists.
 pub fn link_target(target: &Path) -> (PathBuf, bool) {
     match target.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
         Some(path) => (PathBuf::from(OsStr::from_bytes(path)), true),
@@ -101,7 +101,7 @@ pub fn link_target(target: &Path) -> (PathBuf, bool) {
     }
 }
 
-/// `btime` of `/proc/stat`: when the machine started, seconds since 1970.
+/// `btime` in `/proc/stat`: the time at which the machine started, in seconds since 1970.
 pub fn boot_time(bytes: &[u8]) -> Option<i64> {
     let line = bytes.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"btime "))?;
     std::str::from_utf8(line).ok()?.trim().parse().ok()

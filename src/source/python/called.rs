@@ -1,5 +1,5 @@
 //! Functions of a module that certainly run while it is imported: `app = create_app()` at its top
-//! level, and what that calls in turn.
+//! level, and the functions that `create_app` calls in turn.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,26 +8,26 @@ use ruff_python_ast::{Expr, Stmt, StmtFunctionDef};
 use super::imports::{Import, ImportPlace};
 use super::{Module, walk};
 
-/// How many functions are followed.
+/// The most functions that are followed.
 const LIMIT: usize = 50;
 
-/// A function of another module that is called.
+/// A function of another module that this module calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CalledElsewhere {
-    /// The import that brings it.
+    /// The import that makes the function available.
     pub import: Import,
-    /// Its name there.
+    /// The function's name in the other module.
     pub name: String,
 }
 
 impl Module {
-    /// Takes note of the functions that the top level calls.
+    /// Records the functions that the top level certainly calls.
     pub(super) fn follow_calls(&mut self) {
         let names: Vec<String> = called(self.statements()).into_iter().map(str::to_owned).collect();
         self.run_all(names);
     }
 
-    /// A function of it is called from outside while a worker starts.
+    /// Records that a function is called from outside while a worker starts.
     pub fn runs(&mut self, name: &str) {
         self.run_all(vec![name.to_owned()]);
     }
@@ -51,7 +51,7 @@ impl Module {
         self.run = run;
     }
 
-    /// The functions at the top level whose body a call runs; none for a name that several have.
+    /// The top-level functions whose body a call runs; `None` for a name with several definitions.
     fn functions(&self) -> HashMap<&str, Option<&StmtFunctionDef>> {
         let mut found: HashMap<&str, Option<&StmtFunctionDef>> = HashMap::new();
         for statement in self.statements() {
@@ -63,7 +63,7 @@ impl Module {
         found
     }
 
-    /// The functions of other modules that run with it.
+    /// The functions of other modules that run when this one is imported.
     pub fn calls_elsewhere(&self) -> Vec<CalledElsewhere> {
         let functions = if self.run.is_empty() { HashMap::new() } else { self.functions() };
         let running = self.run.iter().filter_map(|name| *functions.get(name.as_str())?);
@@ -76,7 +76,7 @@ impl Module {
         }
         let imports = self.imports(None);
         let sure = imports.iter().filter(|import| import.place == ImportPlace::TopLevel);
-        // Renamed ones are rare, and left out.
+        // Renamed imports are rare, and left out.
         let brings: HashMap<&str, &Import> = sure
             .flat_map(|import| import.names.iter().map(move |name| (name.as_str(), import)))
             .collect();
@@ -89,7 +89,7 @@ impl Module {
         found
     }
 
-    /// The imports that bring a name which the module passes on.
+    /// The last top-level import of a name that the module makes available to others.
     pub fn hands_on(&self, name: &str) -> Option<Import> {
         let imports = self.imports(None).into_iter();
         imports.rev().find(|import| {
@@ -98,7 +98,7 @@ impl Module {
     }
 }
 
-/// The names that a block calls for certain, one after another.
+/// The names that a block certainly calls, in order.
 fn called(block: &[Stmt]) -> Vec<&str> {
     let mut found = Vec::new();
     for statement in block {
@@ -116,7 +116,7 @@ fn called(block: &[Stmt]) -> Vec<&str> {
                 {
                     found.push(name.id.as_str());
                 }
-                // Only what is certain to be evaluated.
+                // Only what is certain to be evaluated counts.
                 !matches!(
                     one,
                     Expr::BoolOp(_)
@@ -129,7 +129,8 @@ fn called(block: &[Stmt]) -> Vec<&str> {
             });
         }
         if let Stmt::With(node) = statement {
-            // `with app.app_context():` lets everything through; others may swallow it.
+            // `with app.app_context():` lets every exception through; other context managers may
+            // swallow it.
             let plain = node.items.iter().all(|item| match &item.context_expr {
                 Expr::Call(call) => walk::dotted(&call.func)
                     .is_some_and(|names| names.last() == Some(&"app_context")),
@@ -146,7 +147,7 @@ fn called(block: &[Stmt]) -> Vec<&str> {
     found
 }
 
-/// A generator runs when somebody asks it for something.
+/// Whether the function is a generator, whose body runs only when a value is requested.
 pub(super) fn yields(body: &[Stmt]) -> bool {
     let mut found = false;
     walk::statements(body, walk::Place::default(), &mut |statement, place| {

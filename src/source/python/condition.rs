@@ -5,8 +5,8 @@ use ruff_python_ast::{BoolOp, CmpOp, Expr, Number, UnaryOp};
 
 use super::{PythonVersion, walk};
 
-/// Does the condition hold when the module is imported on Linux by this Python? `None` if that is
-/// not known.
+/// Whether the condition is true when the module is imported on Linux by this Python. `None` if
+/// that is not known.
 pub(super) fn decide(test: &Expr, version: Option<PythonVersion>) -> Option<bool> {
     if walk::never_at_import(test) {
         return Some(false);
@@ -66,8 +66,8 @@ fn compare(left: &Expr, op: CmpOp, right: &Expr, version: Option<PythonVersion>)
     }
     let left = version_parts(left, version?)?;
     let right = numbers(right)?;
-    // `sys.version_info == (3, 11)` compares with five parts and is never true; what was meant by
-    // a tuple longer than two depends on the patch release.
+    // `sys.version_info == (3, 11)` compares with five parts and is never true. How a longer tuple
+    // compares depends on the patch release.
     if right.len() > left.len() {
         return None;
     }
@@ -84,7 +84,7 @@ fn compare(left: &Expr, op: CmpOp, right: &Expr, version: Option<PythonVersion>)
     })
 }
 
-/// `sys.platform`, `os.name`, `platform.system()` on Linux.
+/// The name of the system that `sys.platform`, `os.name` or `platform.system()` returns on Linux.
 fn system(expression: &Expr) -> Option<&'static str> {
     let called = match expression {
         Expr::Call(call) => walk::dotted(&call.func)?,
@@ -102,8 +102,7 @@ fn name_of_module(expression: &Expr) -> bool {
     matches!(expression, Expr::Name(name) if name.id.as_str() == "__name__")
 }
 
-/// What is compared of `sys.version_info`: the parts that are known, then one that stands for the
-/// rest.
+/// The compared parts of `sys.version_info`: the known ones, then one in place of the rest.
 fn version_parts(expression: &Expr, version: PythonVersion) -> Option<Vec<i64>> {
     let (major, minor) = (i64::from(version.major), i64::from(version.minor));
     let is_info = |e: &Expr| walk::dotted(e).is_some_and(|n| n == ["sys", "version_info"]);
@@ -127,13 +126,13 @@ fn version_parts(expression: &Expr, version: PythonVersion) -> Option<Vec<i64>> 
             "minor" => Some(vec![minor]),
             _ => None,
         },
-        // The patch release is not known; it is more than nothing.
+        // The patch release is not known, but compares as greater than a missing part.
         whole if is_info(whole) => Some(vec![major, minor, i64::MAX]),
         _ => None,
     }
 }
 
-/// `3`, `(3, 8)`.
+/// The numbers in `3` or `(3, 8)`.
 fn numbers(expression: &Expr) -> Option<Vec<i64>> {
     match expression {
         Expr::Tuple(node) if node.elts.len() <= 2 => node.elts.iter().map(number).collect(),

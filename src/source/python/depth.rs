@@ -1,8 +1,8 @@
-//! How deep a file nests, measured on its tokens before anything recursive sees it.
+//! How deeply a file nests, measured on its tokens before any recursive code reads it.
 //!
 //! CPython's own limits come first (200 open brackets, 100 indentations: `Parser/tokenizer.h`);
-//! then a limit of ours on how many tokens may build on each other without a separator, which
-//! bounds the depth of the syntax tree (`a + a + …` nests as deep as it is long).
+//! then our own limit on how many tokens may build on each other without a separator, which bounds
+//! the depth of the syntax tree (`a + a + …` nests as deeply as it is long).
 
 use ruff_python_ast::token::TokenKind;
 use ruff_python_parser::{Mode, lexer};
@@ -22,14 +22,16 @@ pub(super) enum Depth {
 
 pub(super) fn check(file: FileId, text: &str) -> Depth {
     let mut lexer = lexer::lex(text, Mode::Module);
-    // How many tokens are in each open bracket since its last separator, and their sum.
+    // The number of tokens in each open bracket since its last separator, and the sum of these
+    // numbers.
     let mut runs = vec![0_usize];
     let mut sum = 0_usize;
     let mut indents = 0_usize;
     loop {
         let kind = lexer.next_token();
         let refuse = |message: &str| {
-            // The lexer keeps its position to itself; the file as such is to blame.
+            // The lexer does not reveal its position, so the fault is placed at the start of the
+            // file.
             let span = Span::new(file, 0, text.len().min(1));
             Depth::Refused(SyntaxFault { message: message.into(), span })
         };
@@ -77,7 +79,7 @@ pub(super) fn check(file: FileId, text: &str) -> Depth {
                 }
             }
             TokenKind::Dedent => indents = indents.saturating_sub(1),
-            // Adjacent strings and the pieces of an f-string are side by side.
+            // Adjacent strings and the pieces of an f-string do not nest.
             TokenKind::String
             | TokenKind::FStringMiddle
             | TokenKind::TStringMiddle

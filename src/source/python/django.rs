@@ -1,5 +1,5 @@
-//! What Django loads when it starts: the settings module that `wsgi.py` names, and the names that
-//! are certainly defined in the settings.
+//! What Django loads when it starts: the settings module that `wsgi.py` names, and the values that
+//! the settings certainly contain.
 //!
 //! Source: Django's `apps.registry`, `core.handlers.base` and `django.setup()`.
 
@@ -18,9 +18,10 @@ pub struct DjangoStart {
     /// `get_wsgi_application()`, `get_asgi_application()` or `django.setup()` is called at the top
     /// level.
     pub starts: bool,
-    /// What the module puts into DJANGO_SETTINGS_MODULE.
+    /// The value that the module puts into DJANGO_SETTINGS_MODULE.
     pub settings: Option<Spanned<String>>,
-    /// It does so whatever the environment holds (`os.environ[…] = …`, not `setdefault`).
+    /// Whether it does so whatever the environment contains (`os.environ[…] = …`, not
+    /// `setdefault`).
     pub forced: bool,
 }
 
@@ -30,9 +31,9 @@ pub type Settings = BTreeMap<String, Texts>;
 /// The texts of a setting.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Texts {
-    /// Those that are in it for certain.
+    /// The texts that the setting certainly contains.
     pub certain: Vec<Spanned<String>>,
-    /// May there be others?
+    /// Whether there may be others.
     pub more: bool,
 }
 
@@ -49,7 +50,7 @@ pub const NAMING: [&str; 3] = ["INSTALLED_APPS", "MIDDLEWARE", "ROOT_URLCONF"];
 const VARIABLE: &str = "DJANGO_SETTINGS_MODULE";
 
 impl Module {
-    /// Does the module start Django, and with which settings?
+    /// Whether the module starts Django, and with which settings.
     pub fn django_start(&self) -> DjangoStart {
         let mut start = DjangoStart::default();
         walk::statements(self.statements(), Place::default(), &mut |statement, place| {
@@ -89,15 +90,15 @@ impl Module {
         }
     }
 
-    /// The settings that are in the module for certain. `star` gives those of a module that this
-    /// one takes over with `from … import *`.
+    /// The settings that the module certainly contains. `star` returns those of a module that this
+    /// one imports with `from … import *`.
     pub fn django_settings(
         &self,
         version: Option<PythonVersion>,
         star: &mut dyn FnMut(&Import) -> Option<Settings>,
     ) -> Settings {
         let mut reader = SettingsReader { module: self, version, star, names: Settings::new() };
-        // Where the stars are: imports carry the span of their statement.
+        // The imports by their place: an import carries the span of its statement.
         reader.block(self.statements(), true);
         reader.names
     }
@@ -187,7 +188,7 @@ impl<'a> SettingsReader<'a, '_> {
         for alias in &node.names {
             let name = alias.asname.as_ref().unwrap_or(&alias.name).as_str();
             match (&taken, name) {
-                // What it brings may take the place of what was set before.
+                // What the unknown module defines may replace anything set before.
                 (None, "*") => self.names.clear(),
                 (Some(taken), "*") => {
                     for (name, texts) in taken {
@@ -204,7 +205,8 @@ impl<'a> SettingsReader<'a, '_> {
         }
     }
 
-    /// Under a condition the name keeps what both ways have in common.
+    /// Sets a name. Under a condition (not `sure`), the name keeps what both branches have in
+    /// common.
     fn set(&mut self, name: &str, texts: Texts, sure: bool) {
         if sure {
             self.names.insert(name.to_owned(), texts);
@@ -214,7 +216,7 @@ impl<'a> SettingsReader<'a, '_> {
         }
     }
 
-    /// Others may be in it.
+    /// Records that the setting may contain other texts.
     fn open(&mut self, name: &str) {
         if let Some(texts) = self.names.get_mut(name) {
             texts.more = true;
@@ -264,7 +266,7 @@ impl<'a> SettingsReader<'a, '_> {
                 Some(gone) => {
                     if let Some(list) = self.names.get_mut(*name) {
                         list.certain.retain(|one| one.value != gone);
-                        // Where it may not be taken out, it may still be there.
+                        // If the removal may not happen, the text may still be there.
                         list.more |= !sure;
                     }
                 }
@@ -276,13 +278,13 @@ impl<'a> SettingsReader<'a, '_> {
                 self.names.remove(*name);
             }
             ([name, "extend"], _) => self.open(name),
-            // django-split-settings, and whatever is handed all names.
+            // django-split-settings, and every function that is passed all names.
             (["include" | "optional" | "exec" | "execfile"], _) => self.names.clear(),
             _ => {}
         }
     }
 
-    /// The texts that an expression holds for certain.
+    /// The texts that an expression certainly contains.
     fn texts(&self, expression: &'a Expr) -> Texts {
         let mut found = Texts::default();
         let mut todo = vec![expression];
@@ -318,8 +320,8 @@ impl<'a> SettingsReader<'a, '_> {
     }
 }
 
-/// The elements that are a text or another list, the last first: what is put together is left out,
-/// and `more` says so.
+/// The elements that are a text or another list, the last first. Computed elements are left out,
+/// which sets `more`.
 fn elements<'a>(elements: &'a [Expr], more: &mut bool) -> impl Iterator<Item = &'a Expr> + use<'a> {
     let plain = |e: &&Expr| matches!(e, Expr::StringLiteral(_) | Expr::Starred(_));
     *more |= !elements.iter().all(|element| plain(&element));

@@ -1,14 +1,14 @@
-//! Bytes to text as CPython's tokenizer does: BOM, PEP 263 declaration, UTF-8 by default.
+//! Decodes bytes to text as CPython's tokenizer does: BOM, PEP 263 declaration, UTF-8 by default.
 
 use super::super::{SourceFile, Span};
 use super::SyntaxFault;
 
 pub(super) enum Decoded {
-    /// Text in which every byte is where it was in the file.
+    /// Text in which every byte has the offset that it has in the file.
     Text(String),
     /// Python refuses the bytes.
     Refused(SyntaxFault),
-    /// The encoding is one that is not read here.
+    /// This encoding is not supported here.
     Unknown(String),
 }
 
@@ -46,7 +46,7 @@ pub(super) fn decode(file: &SourceFile) -> Decoded {
             Some(at) => fault("not ASCII, as the file declares".into(), at),
             None => Decoded::Text(String::from_utf8_lossy(bytes).into_owned()),
         },
-        // A letter stands for every other character, so that all offsets stay.
+        // A letter replaces every other character, so that all offsets remain.
         Encoding::SingleByte => {
             let ascii = |b: &u8| if b.is_ascii() { char::from(*b) } else { 'x' };
             Decoded::Text(bytes.iter().map(ascii).collect())
@@ -81,7 +81,8 @@ fn canonical(name: &str) -> Encoding {
     Encoding::Other
 }
 
-/// `coding[:=]\s*NAME` in a comment on the first line, or on the second below a comment or blank.
+/// Finds `coding[:=]\s*NAME` in a comment on the first line, or on the second after a comment or an
+/// empty line.
 fn declaration(bytes: &[u8]) -> Option<(String, usize)> {
     let mut start = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     for _ in 0..2 {

@@ -1,10 +1,10 @@
 //! Which environment variables a module reads, and which it cannot do without.
 //!
-//! Required is a read that raises when the variable is missing and that runs whenever the module
-//! is imported: `os.environ["X"]`, python-decouple's `config("X")`, environs' `env.str("X")`,
-//! and a pydantic-settings field without default, at the top level or in a class body. A read
-//! under a condition, in a loop, in `try … except KeyError` or inside a function is recorded as
-//! such and not required: the function may never be called.
+//! A read is required if it raises when the variable is missing and runs whenever the module is
+//! imported: `os.environ["X"]`, python-decouple's `config("X")`, environs' `env.str("X")`, and a
+//! pydantic-settings field without default, at the top level or in a class body. A read under a
+//! condition, in a loop, in `try … except KeyError` or inside a function is recorded as such and is
+//! not required: it may never run.
 
 mod writes;
 
@@ -16,18 +16,18 @@ use super::super::Span;
 use super::walk::{self, Place};
 use super::{Module, span_of};
 
-/// Must the variable be set?
+/// Whether the variable must be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
     /// The import fails without it.
     Required,
-    /// Raises without it, but only under a condition, or its absence is caught.
+    /// The read raises without it, but only under a condition, or the exception is caught.
     Conditional,
-    /// Raises without it when the function around it is called.
+    /// The read raises without it when the enclosing function is called.
     InFunction,
-    /// Nothing happens without it: `None` or a default takes its place.
+    /// The read does not raise without it: `None` or a default takes its place.
     Optional {
-        /// Is there a default other than `None`?
+        /// Whether there is a default other than `None`.
         default: bool,
     },
 }
@@ -41,7 +41,7 @@ pub enum Reader {
     Decouple,
     /// environs or django-environ: reads a file only after `read_env()`.
     Environs,
-    /// A pydantic-settings class; its field's name is matched without regard to case.
+    /// A pydantic-settings class; its field's name is matched case-insensitively.
     Pydantic,
 }
 
@@ -50,50 +50,52 @@ pub enum Reader {
 pub struct VariableUse {
     /// The variable.
     pub name: String,
-    /// Where its name is.
+    /// The place of its name.
     pub span: Span,
-    /// Must it be set?
+    /// Whether it must be set.
     pub need: Need,
     /// How it is read.
     pub reader: Reader,
 }
 
-/// What is done to a variable.
+/// How a module changes a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteKind {
-    /// Set, whatever it was.
+    /// Set, whatever its previous value.
     Set,
-    /// Set where it is not set yet: `setdefault`, `load_dotenv()`.
+    /// Set if it is not set yet: `setdefault`, `load_dotenv()`.
     Fill,
-    /// Taken away.
+    /// Removed.
     Remove,
 }
 
 /// One place where a module changes the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentWrite {
-    /// The variable; `None` if its name is computed, or for all of a file's or a dictionary's.
+    /// The variable; `None` if its name is computed, or if all variables of a file or a dictionary
+    /// are set.
     pub name: Option<String>,
-    /// What is done.
+    /// The kind of change.
     pub kind: WriteKind,
-    /// The statement or call that does it.
+    /// The statement or call that makes the change.
     pub span: Span,
-    /// It is in a function, which may never be called.
+    /// Whether the change is in a function, which may never be called.
     pub in_function: bool,
 }
 
-/// What a module wants from its environment.
+/// How a module uses its environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EnvironmentUse {
-    /// Every read of a variable whose name is in the text.
+    /// Every read of a variable whose name is written out.
     pub variables: Vec<VariableUse>,
     /// Reads whose name is computed.
     pub computed: Vec<Span>,
-    /// Calls of `load_dotenv`, `read_env` and the like: values may come from such a file.
+    /// Calls of `load_dotenv`, `read_env` and similar functions: variables may be set from such a
+    /// file.
     pub loads_file: Vec<Span>,
     /// Variables that the module itself sets (`os.environ["X"] = …`, `setdefault`).
     pub sets: BTreeSet<String>,
-    /// Every change of the environment, what a loaded file sets included.
+    /// Every change to the environment, including what loading a file sets.
     pub writes: Vec<EnvironmentWrite>,
 }
 
@@ -107,7 +109,7 @@ impl Module {
             schemes: BTreeSet::new(),
             out: EnvironmentUse::default(),
         };
-        // Two passes: a function above an import at the foot of the file uses it all the same.
+        // Two passes, because a function may use an import that comes after it in the file.
         walk::statements(self.statements(), Place::default(), &mut |statement, _| {
             scan.learn(statement);
         });
@@ -126,7 +128,7 @@ impl Module {
     }
 }
 
-/// What a name in the module stands for.
+/// What a name in the module refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Os,
@@ -142,7 +144,7 @@ enum Meaning {
     DecoupleClass,
 }
 
-/// The names that a scheme of django-environ gives a type and a default: `DEBUG=(bool, False)`.
+/// The names to which a scheme of django-environ gives a type and a default: `DEBUG=(bool, False)`.
 fn with_default(arguments: &Arguments) -> impl Iterator<Item = String> {
     arguments.keywords.iter().filter_map(|keyword| match &keyword.value {
         Expr::Tuple(pair) if pair.elts.len() == 2 => {
@@ -223,7 +225,7 @@ impl Scan<'_> {
         }
     }
 
-    /// What an expression such as `os.environ` stands for.
+    /// What an expression such as `os.environ` refers to.
     fn meaning(&self, expression: &Expr) -> Option<Meaning> {
         let names = walk::dotted(expression)?;
         let (first, rest) = names.split_first()?;
@@ -256,7 +258,8 @@ impl Scan<'_> {
     }
 
     fn expression(&mut self, root: &Expr, place: Place) {
-        // Only the first part of `a or b`, `x if c else y` is sure to be evaluated.
+        // Only the first part of `a or b` and the condition of `x if c else y` are sure to be
+        // evaluated.
         let mut todo = vec![(root, place)];
         while let Some((root, place)) = todo.pop() {
             let maybe = Place { conditional: true, ..place };
@@ -305,7 +308,8 @@ impl Scan<'_> {
                 return self.read(key, Need::Optional { default }, Reader::Os, whole);
             }
             Some(Meaning::DecoupleConfig) => {
-                // decouple takes only a keyword, starlette's third argument is positional.
+                // decouple accepts the default only as a keyword; starlette's third argument is
+                // positional.
                 let need = match has_default(arguments, 2) {
                     true => Need::Optional { default: true },
                     false => raising(place),
@@ -319,7 +323,7 @@ impl Scan<'_> {
             _ => {}
         }
         let Expr::Attribute(method) = function else { return };
-        // Flask raises RuntimeError without the variable, unless it is to be silent.
+        // Flask raises RuntimeError without the variable, unless `silent` is set.
         if method.attr.as_str() == "from_envvar" && walk::dotted(function).is_some_and(is_config) {
             let silent = arguments.args.len() > 1 || !arguments.keywords.is_empty();
             let need = match silent {
@@ -377,7 +381,8 @@ impl Scan<'_> {
         self.module.span(expression)
     }
 
-    /// Fields of a class that derives from `BaseSettings`, as pydantic names their variables.
+    /// Reads the fields of a class that derives from `BaseSettings`, named as pydantic names their
+    /// variables.
     fn settings_class(&mut self, class: &StmtClassDef, place: Place) {
         let Some(arguments) = &class.arguments else { return };
         let settings = |base| self.meaning(base) == Some(Meaning::SettingsClass);
@@ -390,7 +395,7 @@ impl Scan<'_> {
                 prefix = found;
             }
         }
-        // The class is read when it is called, mostly at the foot of the same module.
+        // The variables are read when the class is called, mostly at the end of the same module.
         let need = match raising(place) {
             Need::Required if !self.called.contains(class.name.as_str()) => Need::Conditional,
             other => other,
@@ -452,7 +457,7 @@ fn called(module: &Module) -> BTreeSet<&str> {
     found
 }
 
-/// `app.config.from_envvar`.
+/// Whether the names are `app.config.from_envvar`.
 fn is_config(names: Vec<&str>) -> bool {
     matches!(names.as_slice(), [_, .., "config", "from_envvar"])
 }
@@ -480,7 +485,7 @@ fn keyword<'a>(arguments: &'a Arguments, name: &str) -> Option<&'a Expr> {
     found.next().map(|k| &k.value)
 }
 
-/// A default is at this position or is named; `**options` may contain one.
+/// Whether a default is at this position or is named; `**options` may contain one.
 fn has_default(arguments: &Arguments, position: usize) -> bool {
     arguments.args.len() > position
         || arguments.args.iter().any(Expr::is_starred_expr)
@@ -488,7 +493,7 @@ fn has_default(arguments: &Arguments, position: usize) -> bool {
         || arguments.keywords.iter().any(|k| k.arg.is_none())
 }
 
-/// A default other than `None`.
+/// Whether there is a default other than `None`.
 fn given_default(arguments: &Arguments, position: usize) -> bool {
     let value = arguments.args.get(position).or_else(|| keyword(arguments, "default"));
     value.is_some_and(|value| !value.is_none_literal_expr())
@@ -507,7 +512,7 @@ fn is_class_variable(annotation: &Expr) -> bool {
 }
 
 /// `model_config = SettingsConfigDict(env_prefix="X_")` or `class Config: env_prefix = "X_"`;
-/// `Some(None)` when the prefix is computed.
+/// `Some(None)` if the prefix is computed.
 fn env_prefix(statement: &Stmt) -> Option<Option<String>> {
     let text = |value: &Expr| literal(value).map(str::to_owned);
     match statement {

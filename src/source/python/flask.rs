@@ -1,7 +1,8 @@
 //! Where Flask takes an application's static files from, and whether its code turns debug mode on.
 //!
-//! Source: `flask.Flask.__init__` and `flask.scaffold` (Flask 3.1): `static_folder="static"` counts
-//! from the directory of the module that is named first, `static_url_path` is that folder's name.
+//! Source: `flask.Flask.__init__` and `flask.scaffold` (Flask 3.1): `static_folder="static"` is
+//! relative to the directory of the module in the first argument, and `static_url_path` defaults to
+//! the folder's name.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,22 +18,23 @@ use super::walk::{self, Place};
 pub struct FlaskApplication {
     /// The call.
     pub span: Span,
-    /// The directory of its static files, from the module's own, and the path of requests for
-    /// them; `None` if the call does not tell.
+    /// The directory of its static files, relative to the module's directory, and the path under
+    /// which they are requested; `None` if the call does not show them.
     pub statics: Option<FlaskStatics>,
 }
 
-/// Where Flask's static files are and how they are asked for.
+/// Where Flask's static files are and how they are requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlaskStatics {
-    /// The directory, from that of the module.
+    /// The directory, relative to that of the module.
     pub folder: String,
     /// The path of requests, with a slash at both ends.
     pub url: String,
 }
 
 impl Module {
-    /// All calls of `Flask(…)`, in functions, too: a factory makes the application.
+    /// All calls of `Flask(…)`, including those in functions, because a factory may create the
+    /// application.
     pub fn flask_applications(&self) -> Vec<FlaskApplication> {
         let mut found = Vec::new();
         walk::statements(self.statements(), Place::default(), &mut |statement, _| {
@@ -51,40 +53,41 @@ impl Module {
     }
 }
 
-/// Where code turns the debug mode of a Flask application on.
+/// The place at which code turns on the debug mode of a Flask application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlaskDebug {
     /// The statement.
     pub span: Span,
-    /// `DEBUG = True` in the configuration that the statement loads.
+    /// The place of `DEBUG = True` in the configuration that the statement loads.
     pub configuration: Option<Span>,
 }
 
-/// What `app.config.from_object(…)` is given.
+/// The argument of `app.config.from_object(…)`.
 pub enum ConfigObject<'a> {
-    /// A text: `"config.Development"`. It may be what a variable holds.
+    /// A text: `"config.Development"`. It may be a variable's value.
     Text(Secret),
     /// A name of the module.
     Name(&'a str),
     /// An attribute of an imported module: `config`, `Development`.
     Attribute(&'a str, &'a str),
-    /// What a mapping of the module has under a key: `config[name]`. The key may be what a variable holds.
+    /// The value of a key in a mapping of the module: `config[name]`. The key may be a variable's
+    /// value.
     Entry(&'a str, Secret),
 }
 
-/// What a module is asked with for the debug mode.
+/// What is needed to find out whether a module turns debug mode on.
 pub struct AskedOf<'a> {
-    /// A name of the module that is an application, wherever it is made.
+    /// A name of the module that refers to an application, wherever that is created.
     pub own: Option<&'a str>,
-    /// The function that makes the application, where it is known which one is called.
+    /// The function that creates the application, if it is known which one is called.
     pub factory: Option<&'a CalledFactory>,
-    /// An environment variable, as the application finds it.
+    /// Looks up an environment variable, as the application finds it.
     pub variable: &'a dyn Fn(&str) -> Lookup,
-    /// What a configuration says that is loaded.
+    /// Looks up what a loaded configuration says about debug mode.
     pub says: &'a dyn Fn(&ConfigObject<'_>) -> SaysOfDebug,
 }
 
-/// What stands behind a key of a mapping.
+/// The value of a key in a mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MappingEntry<'a> {
     /// A name: `Development`.
@@ -93,22 +96,23 @@ pub enum MappingEntry<'a> {
     Text(&'a str),
 }
 
-/// What a configuration says about the debug mode.
+/// What a configuration says about debug mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaysOfDebug {
-    /// It is on: here.
+    /// Debug mode is on, set at this place.
     On(Span),
-    /// It is off.
+    /// Debug mode is off.
     Off,
-    /// Nothing.
+    /// The configuration says nothing about debug mode.
     Nothing,
-    /// That is not known.
+    /// What it says is not known.
     Unknown,
 }
 
 impl Module {
-    /// Where the module, or a factory in it, turns the debug mode of an application on that it makes,
-    /// whatever is set elsewhere; `None` where a condition or a later line may turn it off again.
+    /// Where the module, or a factory in it, turns on the debug mode of an application that it
+    /// creates, regardless of other settings. `None` if a condition or a later line may turn it off
+    /// again.
     pub fn flask_debug(&self, asked: &AskedOf<'_>) -> Option<FlaskDebug> {
         let surroundings = with_variables(asked.variable);
         let mut code = Walkthrough::new(self, &surroundings);
@@ -131,7 +135,7 @@ impl Module {
                 let made = self.turned_on(&def.body, None, asked, Some(&mut code));
                 on_top.into_iter().chain(made).collect()
             }
-            // Where it is not known which of several factories is called, all of them have to.
+            // If it is not known which of several factories is called, all of them must turn it on.
             None => {
                 let bodies = functions.iter().map(|def| def.body.as_slice());
                 let made = bodies.filter_map(|body| self.turned_on(body, None, asked, None));
@@ -141,8 +145,8 @@ impl Module {
         made.iter().all(Option::is_some).then(|| made.first().copied().flatten()).flatten()
     }
 
-    /// The statement of a block that turns debug mode on, where none behind it may turn it off; nothing
-    /// at all where it has no application.
+    /// The statement of a block that turns debug mode on, unless a later one may turn it off;
+    /// `None` if the block has no application.
     fn turned_on<'a>(
         &self,
         block: &'a [Stmt],
@@ -217,8 +221,7 @@ impl Module {
                 if !is_config(&method.value) {
                     return may_configure(call, is_application);
                 }
-                // `app.config.update(DEBUG=True)`; whatever else loads settings may contain
-                // anything.
+                // `app.config.update(DEBUG=True)`. Any other way to load settings may set anything.
                 let own = call.arguments.keywords.iter().find(|keyword| {
                     keyword.arg.as_ref().is_some_and(|name| name.as_str() == "DEBUG")
                 });
@@ -237,7 +240,7 @@ impl Module {
                     _ => Some(SaysOfDebug::Unknown),
                 }
             }
-            // A branch or a loop that looks at the settings.
+            // A branch or a loop that uses the settings.
             compound @ (Stmt::If(_)
             | Stmt::For(_)
             | Stmt::While(_)
@@ -257,12 +260,12 @@ impl Module {
         }
     }
 
-    /// What the module says about it as a configuration of Flask's.
+    /// What the module, as a configuration of Flask, says about debug mode.
     pub fn says_of_debug(&self) -> SaysOfDebug {
         self.said(self.statements())
     }
 
-    /// What a class at its top level says about it, by itself or by what it is derived from.
+    /// What a top-level class says about debug mode, itself or through its base classes.
     pub fn class_says_of_debug(&self, class: &str) -> SaysOfDebug {
         let mut classes = HashMap::new();
         for statement in self.statements() {
@@ -274,7 +277,7 @@ impl Module {
             }
         }
         let mut name = class;
-        // Each class is looked at once: none is derived from itself.
+        // Each class is looked at at most once, even if base classes form a cycle.
         for _ in 0..=classes.len() {
             let Some(def) = classes.get(name) else { return SaysOfDebug::Unknown };
             if !def.decorator_list.is_empty() {
@@ -297,7 +300,8 @@ impl Module {
         SaysOfDebug::Unknown
     }
 
-    /// What a mapping at its top level, bound once, has under a key: the name of a class, or a text.
+    /// The value of a key in a top-level mapping that is bound only once: the name of a class, or a
+    /// text.
     pub fn entry(&self, mapping: &str, key: &str) -> Option<MappingEntry<'_>> {
         let mut bound = self.statements().iter().filter_map(|statement| match statement {
             Stmt::Assign(node) if matches!(node.targets.as_slice(), [Expr::Name(name)] if name.id.as_str() == mapping) => {
@@ -310,7 +314,7 @@ impl Module {
         });
         let value = match (bound.next()?, bound.next()) {
             (Expr::Dict(dict), None) => {
-                // What `**more` brings is not known.
+                // What `**more` adds is not known.
                 if dict.items.iter().any(|item| item.key.is_none()) {
                     return None;
                 }
@@ -330,7 +334,7 @@ impl Module {
         }
     }
 
-    /// What the last `DEBUG = …` of a block says; under a condition nothing is sure.
+    /// What the last `DEBUG = …` of a block says; under a condition nothing is certain.
     fn said(&self, block: &[Stmt]) -> SaysOfDebug {
         let mut said = SaysOfDebug::Nothing;
         let is_debug = |e: &Expr| matches!(e, Expr::Name(name) if name.id.as_str() == "DEBUG");
@@ -338,7 +342,7 @@ impl Module {
             let value = match statement {
                 Stmt::Assign(node) if node.targets.iter().any(is_debug) => Some(&*node.value),
                 Stmt::AnnAssign(node) if is_debug(&node.target) => node.value.as_deref(),
-                // A method does nothing by itself.
+                // Defining a method sets nothing.
                 Stmt::FunctionDef(_) | Stmt::ClassDef(_) => continue,
                 Stmt::ImportFrom(node) if node.names.iter().any(|one| one.name.as_str() == "*") => {
                     said = SaysOfDebug::Unknown;
@@ -373,8 +377,8 @@ impl Module {
 }
 
 impl Module {
-    /// The file in `app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////…"`, where that is once and
-    /// under no condition.
+    /// The file in `app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////…"`, if that is set once
+    /// and unconditionally.
     pub fn sqlite_file(&self) -> Option<Spanned<String>> {
         let mut found = Vec::new();
         walk::statements(self.statements(), Place::default(), &mut |statement, place| {
@@ -394,8 +398,8 @@ impl Module {
     }
 }
 
-/// The absolute path in a `sqlite:////…` without options; a relative one counts from where each
-/// framework likes.
+/// The absolute path in a `sqlite:////…` without options. A relative path starts at a different
+/// directory in each framework.
 pub fn sqlite_file(url: &str) -> Option<&str> {
     let path = url.strip_prefix("sqlite:///").filter(|path| path.starts_with('/'))?;
     (!path.contains(['?', '%'])).then_some(path)
@@ -426,7 +430,7 @@ fn config_object<'a>(
     }
 }
 
-/// A function that is given the application, and that by its name may set something.
+/// `Unknown` if a function is passed the application and may, judging by its name, set something.
 fn may_configure(call: &ExprCall, is_application: impl Fn(&Expr) -> bool) -> Option<SaysOfDebug> {
     let name = match &*call.func {
         Expr::Name(name) => name.id.as_str(),
@@ -459,7 +463,7 @@ fn statics(call: &ExprCall) -> Option<FlaskStatics> {
         match keyword.arg.as_ref()?.as_str() {
             "static_folder" => folder = text(&keyword.value)?,
             "static_url_path" => url = Some(text(&keyword.value)?),
-            // It counts from elsewhere.
+            // The folder is then not relative to the module.
             "root_path" | "static_host" => return None,
             _ => {}
         }

@@ -5,17 +5,17 @@ use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtIf, StmtTry};
 use super::super::Span;
 use super::{Module, PythonVersion, condition, span_of, walk};
 
-/// When an import runs; the surest first.
+/// When an import runs; the most certain first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ImportPlace {
     /// Whenever the module is imported.
     TopLevel,
-    /// At import; that it fails is caught (`try … except ImportError`).
+    /// At import, but a failure is caught (`try … except ImportError`).
     Caught,
     /// At import, under a condition.
     Conditional,
-    /// Not at import: in a function, under `if TYPE_CHECKING`, under a condition that never holds
-    /// for this Python, behind a `raise`.
+    /// Not at import: in a function, under `if TYPE_CHECKING`, under a condition that is never true
+    /// for this Python, after a `raise`.
     Later,
 }
 
@@ -24,21 +24,21 @@ pub enum ImportPlace {
 pub struct Import {
     /// The module: `a.b` in `import a.b` and in `from a.b import c`; empty in `from . import c`.
     pub module: String,
-    /// How many leading dots: 0 for an absolute import.
+    /// The number of leading dots: 0 for an absolute import.
     pub level: u32,
-    /// The names taken out of it, which may be submodules; empty for `import a.b`.
+    /// The imported names, which may be submodules; empty for `import a.b`.
     pub names: Vec<String>,
     /// `from … import *`.
     pub star: bool,
-    /// When it runs.
+    /// When the import runs.
     pub place: ImportPlace,
-    /// Where it is.
+    /// The place of the import.
     pub span: Span,
 }
 
 impl Import {
     /// The absolute name of the module, as seen from `package` (`a.b` for `a/b/x.py` and for
-    /// `a/b/__init__.py`). `None` if the dots lead above the top.
+    /// `a/b/__init__.py`). `None` if the dots lead above the top-level package.
     pub fn absolute(&self, package: &str) -> Option<String> {
         if self.level == 0 {
             return Some(self.module.clone());
@@ -56,8 +56,8 @@ impl Import {
 }
 
 impl Module {
-    /// All imports, in the order of the file. Conditions on the Python that runs are decided where
-    /// that is known.
+    /// All imports, in the order of the file. Conditions on the running Python are evaluated if
+    /// `version` is known.
     pub fn imports(&self, version: Option<PythonVersion>) -> Vec<Import> {
         let mut reader = ImportReader { module: self, version, found: Vec::new(), called: false };
         reader.block(self.statements(), ImportPlace::TopLevel);
@@ -69,7 +69,7 @@ struct ImportReader<'a> {
     module: &'a Module,
     version: Option<PythonVersion>,
     found: Vec<Import>,
-    /// In the body of a function that is called at import.
+    /// Whether the reader is in the body of a function that is called at import.
     called: bool,
 }
 
@@ -129,7 +129,7 @@ impl ImportReader<'_> {
     fn if_statement(&mut self, node: &StmtIf, place: ImportPlace) {
         let first = std::iter::once((Some(&*node.test), &*node.body));
         let clauses = node.elif_else_clauses.iter().map(|c| (c.test.as_ref(), &*c.body));
-        // Where it goes on when no clause before was sure to be taken.
+        // The place of a clause that runs if none of the earlier clauses certainly runs.
         let mut place = place;
         for (test, body) in first.chain(clauses) {
             match test.map_or(Some(true), |test| condition::decide(test, self.version)) {
@@ -151,7 +151,7 @@ impl ImportReader<'_> {
             walk::handles(handler, &["ImportError", "ModuleNotFoundError"]) && !raises(handler)
         });
         let inside = if catches { place.max(ImportPlace::Caught) } else { place };
-        // Anything else in the block may raise what a handler catches, and the rest is ignored.
+        // Any other statement of the block may raise what a handler catches, which skips the rest.
         let mut sure = inside;
         for statement in &node.body {
             self.statement(statement, sure);
@@ -200,7 +200,7 @@ impl ImportReader<'_> {
     }
 }
 
-/// `app.config.from_object("config.Production")`: Flask imports what the text names
+/// `app.config.from_object("config.Production")`: Flask imports the module that the text names
 /// (`werkzeug.utils.import_string`).
 fn flask_object(module: &Module, value: &Expr, place: ImportPlace) -> Option<Import> {
     let Expr::Call(call) = value else { return None };
@@ -222,7 +222,7 @@ fn flask_object(module: &Module, value: &Expr, place: ImportPlace) -> Option<Imp
     Some(Import { module: named_in, level: 0, names: name, star: false, place, span })
 }
 
-/// Does nothing behind this statement run?
+/// Whether nothing after this statement runs.
 fn ends(statement: &Stmt) -> bool {
     match statement {
         Stmt::Raise(_) => true,
@@ -237,7 +237,7 @@ fn ends(statement: &Stmt) -> bool {
     }
 }
 
-/// A handler that ends in a `raise` of its own, as Django's `manage.py` has one.
+/// Whether a handler ends in a `raise` of its own, as the one in Django's `manage.py` does.
 fn raises(handler: &ExceptHandler) -> bool {
     let ExceptHandler::ExceptHandler(handler) = handler;
     let simple = handler
@@ -247,7 +247,7 @@ fn raises(handler: &ExceptHandler) -> bool {
     simple && matches!(handler.body.last(), Some(Stmt::Raise(_)))
 }
 
-/// Context managers that are known to let an exception through; any other may swallow it.
+/// Whether the context manager is known to let an exception through; any other may swallow it.
 fn lets_through(context: &Expr) -> bool {
     let Expr::Call(call) = context else { return false };
     let name = match &*call.func {

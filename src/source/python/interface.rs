@@ -1,4 +1,4 @@
-//! What kind of thing a module's application is (WSGI or ASGI), and whether importing the module
+//! Which interface a module's application has (WSGI or ASGI), and whether importing the module
 //! starts a server of its own.
 
 use std::collections::BTreeMap;
@@ -28,20 +28,20 @@ impl Interface {
     }
 }
 
-/// How the value of a module's name is made.
+/// How the value of a name in a module is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Made {
-    /// By this class or function of a framework, which has this interface.
+    /// By this class or function of a framework, with this interface.
     By(&'static str, Interface),
-    /// It is taken from another module: the module as written, its dots, and the name there.
+    /// It is imported from another module.
     From {
-        /// The module, without its dots.
+        /// The module, without its leading dots.
         module: String,
-        /// How many dots.
+        /// The number of leading dots.
         level: u32,
-        /// The name there.
+        /// The name in that module.
         name: String,
-        /// It is what the name there gives when it is called.
+        /// Whether the value is what a call of that name returns.
         called: bool,
     },
     /// An `async def` or `def` of the module that is an application itself.
@@ -51,17 +51,18 @@ pub enum Made {
 /// A call at the top level of a module that starts a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
-    /// The call, as it may be shown.
+    /// The call, in a form that may be shown.
     pub call: Spanned<String>,
-    /// It serves only where this name is an application that can serve by itself.
+    /// If set, the call serves only if this name is an application with a `run()`.
     pub object: Option<String>,
 }
 
-/// Makers whose applications have a `run()` that serves until it is stopped.
+/// Constructors of applications with a `run()` that serves until it is stopped.
 pub const RUNNABLE: [&str; 7] =
     ["Flask", "APIFlask", "OpenAPI", "Quart", "Bottle", "Robyn", "default_app"];
 
-/// What frameworks make applications with: the module it comes from, its name, what it makes.
+/// How frameworks create applications: the module, the name in it, and the interface of what it
+/// creates.
 const MAKERS: &[(&str, &str, Interface)] = &[
     ("fastapi", "FastAPI", Interface::Asgi),
     ("starlette.applications", "Starlette", Interface::Asgi),
@@ -91,7 +92,7 @@ const MAKERS: &[(&str, &str, Interface)] = &[
     ("cherrypy", "Application", Interface::Wsgi),
 ];
 
-/// Servers that are started by a call of a function of theirs.
+/// Servers that are started by calling one of their functions.
 const SERVERS: &[(&str, &str)] = &[
     ("uvicorn", "run"),
     ("waitress", "serve"),
@@ -105,7 +106,7 @@ const SERVERS: &[(&str, &str)] = &[
 ];
 
 impl Module {
-    /// How the value of this name of the module is made, if that is certain.
+    /// How the value of this name of the module is created, if that is certain.
     pub fn made(&self, name: &str) -> Option<Made> {
         let scope = ImportedNames::of(self);
         let mut last = None;
@@ -151,7 +152,8 @@ impl Module {
         last.filter(|_| sure)
     }
 
-    /// What a call of this function of the module gives, where every `return` gives the same.
+    /// How the result of calling this function of the module is created, if every `return` returns
+    /// the same.
     pub fn made_by_calling(&self, name: &str) -> Option<Made> {
         let scope = ImportedNames::of(self);
         let def = self.statements().iter().find_map(|statement| match statement {
@@ -187,7 +189,7 @@ impl Module {
         all.all(|other| other.as_ref() == Some(&first)).then_some(first)
     }
 
-    /// Calls at the top level that start a server and do not return, where that is sure.
+    /// Top-level calls that certainly start a server and do not return.
     pub fn served(&self) -> Vec<Served> {
         let scope = ImportedNames::of(self);
         let mut found = Vec::new();
@@ -200,7 +202,7 @@ impl Module {
             let Some(names) = walk::dotted(&call.func) else { return };
             let Some(origin) = scope.origin(&names) else { return };
             let server = SERVERS.iter().any(|(module, name)| origin == format!("{module}.{name}"));
-            // `app.run()` serves where `app` is a framework's application.
+            // `app.run()` serves if `app` is a framework's application.
             let object = match names.as_slice() {
                 [object, "run"] => Some((*object).to_owned()),
                 _ => None,
@@ -215,7 +217,7 @@ impl Module {
     }
 }
 
-/// What the names of a module stand for: where they were imported from.
+/// Where the names of a module were imported from.
 struct ImportedNames<'a> {
     imported: BTreeMap<&'a str, String>,
 }
@@ -253,8 +255,8 @@ impl<'a> ImportedNames<'a> {
         Self { imported }
     }
 
-    /// `a.b` by its full name: `FastAPI` as `fastapi.FastAPI`. A name that was not imported stands
-    /// for itself.
+    /// The full name of `a.b`: `FastAPI` is `fastapi.FastAPI`. A name that was not imported is its
+    /// own full name.
     fn origin(&self, names: &[&str]) -> Option<String> {
         let (first, rest) = names.split_first()?;
         let mut whole = self.imported.get(first).cloned().unwrap_or_else(|| (*first).to_owned());
@@ -265,7 +267,7 @@ impl<'a> ImportedNames<'a> {
         Some(whole)
     }
 
-    /// What an expression makes.
+    /// How an expression creates its value.
     fn value(&self, value: &Expr) -> Option<Made> {
         let Expr::Call(call) = value else { return None };
         let names = walk::dotted(&call.func)?;
@@ -274,7 +276,7 @@ impl<'a> ImportedNames<'a> {
         if let Some((_, name, interface)) = maker {
             return Some(Made::By(name, *interface));
         }
-        // A factory that was imported, or is in the module.
+        // A factory that was imported or is defined in the module.
         let (module, name) = match origin.rsplit_once('.') {
             Some((module, name)) => (module.to_owned(), name.to_owned()),
             None => (String::new(), origin),
@@ -283,7 +285,8 @@ impl<'a> ImportedNames<'a> {
     }
 }
 
-/// A function that is an application itself, by the names of its parameters.
+/// The interface of a function that is itself an application, judging by the names of its
+/// parameters.
 fn function(def: &StmtFunctionDef) -> Option<Interface> {
     let names: Vec<&str> = def
         .parameters

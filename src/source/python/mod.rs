@@ -1,8 +1,8 @@
 //! Python source, read without running it: what a module defines, imports and needs from its
 //! environment, and the values of a `gunicorn.conf.py`.
 //!
-//! Parsed by ruff's parser, which knows what each Python version accepts. What Python refuses
-//! before it parses (encodings, NUL, nesting) follows CPython's tokenizer and PEP 263.
+//! Files are parsed by ruff's parser, which knows what each Python version accepts. The checks that
+//! Python makes before it parses (encodings, NUL, nesting) follow CPython's tokenizer and PEP 263.
 
 pub mod called;
 mod condition;
@@ -61,11 +61,11 @@ impl PythonVersion {
 pub struct SyntaxFault {
     /// What is wrong, in a few words.
     pub message: String,
-    /// Where.
+    /// The place of the fault.
     pub span: Span,
 }
 
-/// `os.path.normpath`: `.`, `..` and doubled slashes taken out of the text.
+/// `os.path.normpath`: the path without `.`, `..` and doubled slashes, judged by its text alone.
 fn normpath(path: &str) -> String {
     match tidy(Path::new(path)).to_string_lossy() {
         tidied if tidied.is_empty() => ".".to_owned(),
@@ -81,7 +81,7 @@ pub struct Module {
     faults: Vec<SyntaxFault>,
     not_judged: Option<String>,
     syntax: Option<ModModule>,
-    /// Its functions that certainly run when it is imported.
+    /// The functions of the module that certainly run when it is imported.
     run: BTreeSet<String>,
 }
 
@@ -91,23 +91,22 @@ impl Module {
         self.file
     }
 
-    /// The file's path as the deployment sees it.
+    /// The path of the file in the deployment.
     pub fn path(&self) -> &std::path::Path {
         &self.path
     }
 
-    /// What Python refuses, in the order of the file. Empty too for what was not judged.
+    /// What Python refuses, in the order of the file. Also empty for a file that was not judged.
     pub fn faults(&self) -> &[SyntaxFault] {
         &self.faults
     }
 
-    /// Why nothing can be said about this file (too large, too deep, an encoding that is not
-    /// known).
+    /// Why nothing can be said about this file (too large, nested too deeply, an unknown encoding).
     pub fn not_judged(&self) -> Option<&str> {
         self.not_judged.as_deref()
     }
 
-    /// Why the statements cannot be relied on: not judged, or refused by Python.
+    /// Why the statements cannot be relied on: the file was not judged, or Python refuses it.
     pub fn unusable(&self) -> Option<String> {
         match (&self.not_judged, self.faults.first()) {
             (Some(reason), _) => Some(reason.clone()),
@@ -129,7 +128,8 @@ fn span_of(file: FileId, range: TextRange) -> Span {
     Span { file, start: range.start().to_u32(), end: range.end().to_u32() }
 }
 
-/// Parses a file as this version of Python would. Never fails: what cannot be judged says why.
+/// Parses a file as this version of Python would. Never fails: [`Module::not_judged()`] says why a
+/// file could not be judged.
 pub fn parse(file: &SourceFile, version: PythonVersion) -> Module {
     let mut module = Module {
         file: file.id,

@@ -1,8 +1,9 @@
 //! Which names a module defines at its top level, as far as its text shows.
 //!
-//! Branches are merged: a name that every branch defines is defined, a name that some branches
-//! define may be. What can define names in ways that are not visible (`from x import *`, a module's
-//! own `__getattr__`, `globals()`, `exec`) leaves every other name unknown, never "not defined".
+//! Branches are merged: a name that every branch defines is defined, and a name that only some
+//! branches define may be defined. Constructs that can define names invisibly (`from x import *`, a
+//! module's own `__getattr__`, `globals()`, `exec`) leave every other name unknown, never "not
+//! defined".
 
 use std::collections::BTreeMap;
 
@@ -13,29 +14,29 @@ use super::called::yields;
 use super::walk;
 use super::{Module, span_of};
 
-/// Is a name defined after the module was imported?
+/// Whether a name is defined once the module was imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Binding {
-    /// Yes; here last.
+    /// The name is defined, last at this place.
     Defined(Span),
-    /// On some ways through the module; here last.
+    /// The name is defined on some paths through the module, last at this place.
     MaybeDefined(Span),
-    /// No.
+    /// The name is not defined.
     NotDefined,
-    /// Not known, and why.
+    /// Not known, with the reason.
     Unknown(String),
 }
 
-/// What kind of thing a top-level name was bound to last.
+/// The kind of the last object bound to a top-level name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefinitionKind {
-    /// `def`; how many arguments it must be given.
+    /// `def`.
     Function {
         /// Parameters without a default.
         required: usize,
-        /// How many it takes by their place at most; `None` if there is a `*args`.
+        /// The most positional arguments it takes; `None` if there is a `*args`.
         most: Option<usize>,
-        /// `async def`.
+        /// Whether it is an `async def`.
         is_async: bool,
     },
     /// `class`.
@@ -44,7 +45,7 @@ pub enum DefinitionKind {
     Import,
     /// `x = None`.
     None,
-    /// Text, a number or a collection, which nobody can call: what it is, `a tuple`.
+    /// Text, a number or a collection, which cannot be called; the text says what it is: `a tuple`.
     Plain(&'static str),
     /// Anything else.
     Other,
@@ -75,12 +76,12 @@ struct BoundName {
 struct NameScope {
     names: BTreeMap<String, BoundName>,
     open: Option<String>,
-    /// The block ends in `raise`: nothing after it runs.
+    /// Whether the block ends in `raise`, so that nothing after it runs.
     ended: bool,
 }
 
 impl Names {
-    /// Is this name defined?
+    /// Whether this name is defined.
     pub fn binding(&self, name: &str) -> Binding {
         if let Some(reason) = &self.unusable {
             return Binding::Unknown(reason.clone());
@@ -98,7 +99,7 @@ impl Names {
         }
     }
 
-    /// What it was bound to last.
+    /// The kind of the last object bound to the name.
     pub fn kind(&self, name: &str) -> Option<DefinitionKind> {
         let bound = self.scope.names.get(name)?;
         (bound.state != BindingState::Deleted).then_some(bound.kind)
@@ -127,7 +128,8 @@ impl Module {
     }
 }
 
-/// May a function with this body give anything back? One that raises gives nothing, and says why.
+/// Whether a function with this body may return something other than `None`. One with a `raise`
+/// counts too: the exception explains itself.
 fn gives(body: &[Stmt]) -> bool {
     let mut found =
         yields(body) || body.iter().any(|statement| matches!(statement, Stmt::Raise(_)));
@@ -140,7 +142,7 @@ fn gives(body: &[Stmt]) -> bool {
 }
 
 impl Module {
-    /// Does the function that is defined there give nothing back but `None`, whichever way it takes?
+    /// Whether the function defined at this place returns `None` on every path.
     pub fn gives_nothing(&self, definition: Span) -> bool {
         let mut nothing = false;
         walk::statements(self.statements(), walk::Place::default(), &mut |statement, _| {
@@ -153,8 +155,8 @@ impl Module {
         nothing
     }
 
-    /// How many arguments a function at its top level takes by their place, `*args` aside, where it is
-    /// defined once and nothing is made of it.
+    /// How many positional arguments a top-level function takes, without `*args`, if it is defined
+    /// only once and has no decorators.
     pub fn takes_by_place(&self, name: &str) -> Option<usize> {
         let Binding::Defined(_) = self.names().binding(name) else { return None };
         let Some(DefinitionKind::Function { .. }) = self.names().kind(name) else { return None };
@@ -176,7 +178,7 @@ struct NameReader<'a> {
 
 impl NameScope {
     fn bind(&mut self, name: &str, state: BindingState, span: Span, kind: DefinitionKind) {
-        // What may be defined once more was defined before: it stays so.
+        // A name that is already defined stays defined if it may be bound again.
         if let (BindingState::Maybe, Some(before)) = (state, self.names.get_mut(name))
             && before.state == BindingState::Defined
         {
@@ -190,7 +192,7 @@ impl NameScope {
         self.open.get_or_insert_with(|| reason.to_owned());
     }
 
-    /// After branches of which exactly one ran.
+    /// Joins the branches of which exactly one ran.
     fn join(&mut self, branches: Vec<NameScope>) {
         if let Some(reason) = branches.iter().find_map(|b| b.open.clone()) {
             self.open(&reason);
@@ -206,7 +208,7 @@ impl NameScope {
             let entry = joined.entry(name).or_insert((0, 0, bound));
             entry.0 += usize::from(bound.state == BindingState::Defined);
             entry.1 += usize::from(bound.state == BindingState::Deleted);
-            // One thing here and another there is nothing that is sure.
+            // If the branches bind different kinds, the kind is uncertain.
             let kind = match entry.2.kind == bound.kind {
                 true => bound.kind,
                 false => DefinitionKind::Other,
@@ -241,8 +243,8 @@ impl NameReader<'_> {
         }
     }
 
-    /// What one branch does to the names. It starts empty, so that joining costs no more than
-    /// what the branches hold.
+    /// What one branch does to the names. It starts empty, so that joining costs no more than the
+    /// branches contain.
     fn branch(&mut self, blocks: &[&[Stmt]]) -> NameScope {
         let mut scope = NameScope::default();
         for block in blocks {
@@ -291,7 +293,8 @@ impl NameReader<'_> {
                     _ => DefinitionKind::Other,
                 };
                 for target in &node.targets {
-                    // What several names are given at once is parsed.
+                    // A value that is unpacked into several names does not give its kind to any of
+                    // them.
                     let whole = matches!(target, Expr::Name(_));
                     let kind = if whole { kind } else { DefinitionKind::Other };
                     self.target(target, BindingState::Defined, kind, scope);
@@ -436,7 +439,7 @@ impl NameReader<'_> {
         }
     }
 
-    /// What an expression binds (`:=`) or may bind out of sight.
+    /// Records what an expression binds (`:=`) or may bind invisibly.
     fn expression(&mut self, expression: &Expr, scope: &mut NameScope) {
         let file = self.module.file;
         walk::expressions(expression, &mut |found| {
@@ -465,7 +468,7 @@ impl NameReader<'_> {
         });
     }
 
-    /// Names that a function declares `global` may be set when it is called.
+    /// Records the names that a function declares `global`, which may be set when it is called.
     fn globals_of(&mut self, body: &[Stmt], scope: &mut NameScope) {
         let file = self.module.file;
         walk::statements(body, walk::Place::default(), &mut |statement, _| {

@@ -1,9 +1,9 @@
 //! What a module changes about where Python looks for modules: `sys.path`, `sys.modules`, import
 //! hooks.
 //!
-//! Directories that are added count wherever the statement is, also in a function or under a
-//! condition: a module that is not found there either is missing in any case. If a change cannot be
-//! followed, every module that is not found is unknown.
+//! Added directories count wherever the statement is, even in a function or under a condition: a
+//! module that is not found there either is certainly missing. If a change cannot be followed, it
+//! is unknown whether a module that was not found exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use crate::host::tidy;
 /// What a module changes about the search for modules.
 #[derive(Debug, Clone, Default)]
 pub struct SearchChanges {
-    /// Directories that are put onto `sys.path`.
+    /// Directories that are added to `sys.path`.
     pub directories: Vec<PathBuf>,
     /// Modules that are put into `sys.modules` under their name.
     pub provided: BTreeSet<String>,
-    /// The first change that cannot be followed, and what it is.
+    /// The first change that cannot be followed, and a description of it.
     pub unfollowed: Option<(Span, &'static str)>,
-    /// The names of attributes that are set on something (`shop.db = …`).
+    /// The names of attributes that are set on any object (`shop.db = …`).
     pub attributes: BTreeSet<String>,
 }
 
@@ -32,7 +32,7 @@ pub struct SearchChanges {
 pub struct PathSurroundings<'a> {
     /// The working directory when the module is imported.
     pub working_directory: Option<&'a Path>,
-    /// A path with all its links followed.
+    /// Resolves all links of a path.
     pub resolve: &'a dyn Fn(&Path) -> PathBuf,
 }
 
@@ -55,12 +55,13 @@ impl Module {
 struct SearchPathReader<'a> {
     module: &'a Module,
     surroundings: &'a PathSurroundings<'a>,
-    /// Top-level names and what they were assigned; nothing for one that was assigned twice.
+    /// The top-level names and their assigned expressions; `None` for a name that is assigned
+    /// twice.
     names: BTreeMap<&'a str, Option<&'a Expr>>,
     found: SearchChanges,
 }
 
-/// How deep expressions are followed.
+/// How deeply expressions are followed.
 const DEPTH: usize = 20;
 
 impl<'a> SearchPathReader<'a> {
@@ -81,7 +82,7 @@ impl<'a> SearchPathReader<'a> {
                 Some(["__path__"]) => self.unfollowed(&node.target, "__path__ is changed"),
                 _ => {}
             },
-            // The name would have to be followed.
+            // The imported name is not followed.
             Stmt::ImportFrom(node) if node.module.as_ref().is_some_and(|m| m == "sys") => {
                 let hidden = ["path", "modules", "meta_path", "path_hooks"];
                 if node.names.iter().any(|alias| hidden.contains(&alias.name.as_str())) {
@@ -123,7 +124,7 @@ impl<'a> SearchPathReader<'a> {
                     Some(name) => {
                         self.found.provided.insert(name.to_owned());
                     }
-                    // A module that replaces itself stays found.
+                    // A module that replaces itself can still be found.
                     None if is_own_name(&node.slice) => {}
                     None => self.unfollowed(target, "sys.modules is changed"),
                 },
@@ -176,7 +177,7 @@ impl<'a> SearchPathReader<'a> {
             (["setattr"], [_, name, _]) => {
                 self.found.attributes.extend(text(name).map(str::to_owned));
             }
-            // PyMySQL and psycopg2cffi take the place of others.
+            // PyMySQL and psycopg2cffi take the place of other modules.
             ([.., "install_as_MySQLdb"], _) => {
                 self.found.provided.extend(["MySQLdb".to_owned(), "_mysql".to_owned()]);
             }
@@ -215,7 +216,7 @@ impl<'a> SearchPathReader<'a> {
         self.found.unfollowed.get_or_insert((span, what));
     }
 
-    /// The value of an expression that makes a path.
+    /// The value of an expression that computes a path.
     fn path(&self, expression: &Expr, depth: usize) -> Option<String> {
         if depth > DEPTH {
             return None;
@@ -299,7 +300,7 @@ impl<'a> SearchPathReader<'a> {
 
     fn absolute(&self, path: &str) -> String {
         match self.surroundings.working_directory {
-            // Files that were named on the command line keep the names given there.
+            // Files named on the command line keep the names given there.
             Some(base) if base.is_relative() && Path::new(path).starts_with(base) => lexical(path),
             Some(base) => tidy(&base.join(path)).to_string_lossy().into_owned(),
             None => lexical(path),

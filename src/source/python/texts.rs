@@ -11,14 +11,15 @@ use crate::source::SourceFile;
 /// The places of strings and comments, in the order of the file.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Texts {
-    /// Strings with their quotes and what is before these; of those with values in them (`f"…"`)
-    /// the pieces between the values.
+    /// Strings with their quotes and prefixes; for strings with values in them (`f"…"`), the pieces
+    /// between the values.
     pub strings: Vec<Range<usize>>,
     /// Comments.
     pub comments: Vec<Range<usize>>,
 }
 
-/// Finds them. Nothing where the file is not read as it is: another encoding, too deep.
+/// Finds strings and comments. `None` if the offsets in the file are not those in the text (another
+/// encoding), or if the file nests too deeply.
 pub fn texts(file: &SourceFile) -> Option<Texts> {
     let encoding::Decoded::Text(text) = encoding::decode(file) else { return None };
     let same = text.as_bytes() == file.bytes;

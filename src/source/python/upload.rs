@@ -9,9 +9,9 @@ use super::walk::{self, Place};
 const NAME: &str = "MAX_CONTENT_LENGTH";
 
 impl Module {
-    /// The largest that is written in the module, in bytes: in a class of settings, or by
-    /// `app.config["MAX_CONTENT_LENGTH"] = 16 * 1024 * 1024`. A value that is computed from anything
-    /// but numbers is none.
+    /// The largest limit written in the module, in bytes: in a class of settings, or by
+    /// `app.config["MAX_CONTENT_LENGTH"] = 16 * 1024 * 1024`. A value that is computed from
+    /// anything but numbers does not count.
     pub fn upload_limit(&self) -> Option<Spanned<u64>> {
         let mut largest: Option<Spanned<u64>> = None;
         walk::statements(self.statements(), Place::default(), &mut |statement, _| {
@@ -42,7 +42,8 @@ fn is_limit(target: &Expr) -> bool {
     }
 }
 
-/// A whole number, as people write sizes: `16_000_000`, `16 * 1024 * 1024`, `1 << 24`, `2 ** 24`.
+/// The value of a whole number as people write sizes: `16_000_000`, `16 * 1024 * 1024`, `1 << 24`,
+/// `2 ** 24`.
 fn number(value: &Expr) -> Option<u64> {
     match value {
         Expr::NumberLiteral(node) => match &node.value {

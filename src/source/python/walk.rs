@@ -1,11 +1,12 @@
-//! Walks through the syntax tree that cannot exhaust the stack: expressions are walked with an
-//! explicit work list; statements nest at most as deep as Python allows (100 indentations).
+//! Walks through the syntax tree without exhausting the stack: expressions are walked with an
+//! explicit work list; statements nest at most as deeply as Python allows (100 indentations).
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{ExceptHandler, Expr, Identifier, Pattern, Stmt};
 
-/// Calls `look` on an expression and on all below it, in no particular order; it says whether to
-/// go further down. The bodies of lambdas are left out: they do not run here.
+/// Calls `look` on an expression and on all expressions below it, in no particular order; `look`
+/// returns whether to descend further. The bodies of lambdas are left out, because they do not run
+/// here.
 pub(super) fn expressions<'a>(root: &'a Expr, look: &mut dyn FnMut(&'a Expr) -> bool) {
     let mut todo = vec![root];
     while let Some(expression) = todo.pop() {
@@ -28,7 +29,7 @@ impl<'a> Visitor<'a> for Children<'a> {
     }
 }
 
-/// The expressions that a statement evaluates itself, not those of the blocks below it.
+/// The expressions that a statement itself evaluates, without those of its nested blocks.
 pub(super) fn own_expressions(statement: &Stmt) -> Vec<&Expr> {
     match statement {
         Stmt::FunctionDef(def) => {
@@ -62,7 +63,8 @@ pub(super) fn own_expressions(statement: &Stmt) -> Vec<&Expr> {
     }
 }
 
-/// Calls `look` on all expressions that a statement evaluates itself, and on all below them.
+/// Calls `look` on all expressions that a statement itself evaluates, and on all expressions below
+/// them.
 pub(super) fn evaluated<'a>(statement: &'a Stmt, look: &mut dyn FnMut(&'a Expr)) {
     for root in own_expressions(statement) {
         expressions(root, &mut |expression| {
@@ -72,20 +74,21 @@ pub(super) fn evaluated<'a>(statement: &'a Stmt, look: &mut dyn FnMut(&'a Expr))
     }
 }
 
-/// Under which conditions a statement runs when the module is imported.
+/// The conditions under which a statement runs when the module is imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Place {
-    /// In a function's body, or under `if __name__ == "__main__"`: not at import.
+    /// Whether it is in a function's body, or under `if __name__ == "__main__"`, and so does not
+    /// run at import.
     pub function: bool,
-    /// In the body of a class.
+    /// Whether it is in the body of a class.
     pub class: bool,
-    /// In the body of a function that is called at import.
+    /// Whether it is in the body of a function that is called at import.
     pub called: bool,
-    /// Under a condition, in a loop, or in an `except` branch.
+    /// Whether it is under a condition, in a loop, or in an `except` branch.
     pub conditional: bool,
-    /// In a `try` that catches a missing key.
+    /// Whether it is in a `try` that catches a missing key.
     pub catches_key: bool,
-    /// In a `try` that catches a failed import.
+    /// Whether it is in a `try` that catches a failed import.
     pub catches_import: bool,
 }
 
@@ -98,8 +101,8 @@ pub(super) fn statements<'a>(
     statements_run(block, place, &|_| false, look);
 }
 
-/// The same, where the bodies of some functions of the module run at import, too: what is behind a
-/// `return` that may be taken runs under a condition.
+/// Like [`statements`], but the bodies of some functions of the module run at import too. What
+/// follows a `return` that may be taken runs under a condition.
 pub(super) fn statements_run<'a>(
     block: &'a [Stmt],
     mut place: Place,
@@ -177,7 +180,7 @@ pub(super) fn statements_run<'a>(
     }
 }
 
-/// May a function end with this statement?
+/// Whether a function may return in this statement.
 pub(super) fn may_return(statement: &Stmt) -> bool {
     let mut found = false;
     statements(std::slice::from_ref(statement), Place::default(), &mut |inner, place| {
@@ -186,7 +189,7 @@ pub(super) fn may_return(statement: &Stmt) -> bool {
     found
 }
 
-/// `__name__ == "__main__"` and `TYPE_CHECKING`.
+/// Whether the condition is `__name__ == "__main__"` or `TYPE_CHECKING`.
 pub(super) fn never_at_import(test: &Expr) -> bool {
     match test {
         Expr::Compare(compare) => {
@@ -208,7 +211,7 @@ pub(super) fn never_at_import(test: &Expr) -> bool {
     }
 }
 
-/// Does the handler catch one of these, or everything?
+/// Whether the handler catches one of these exceptions, or all.
 pub(super) fn handles(handler: &ExceptHandler, names: &[&str]) -> bool {
     let ExceptHandler::ExceptHandler(handler) = handler;
     let Some(class) = handler.type_.as_deref() else { return true };
@@ -221,7 +224,7 @@ pub(super) fn handles(handler: &ExceptHandler, names: &[&str]) -> bool {
             let name = name.id.as_str();
             names.contains(&name) || matches!(name, "Exception" | "BaseException")
         }
-        // Something computed: it may catch it.
+        // A computed exception: the handler may catch one of these.
         _ => true,
     })
 }
@@ -236,7 +239,7 @@ fn suppresses(context: &Expr) -> bool {
     }
 }
 
-/// `a.b.c` as its names; nothing for anything else.
+/// The names of `a.b.c`; `None` for any other expression.
 pub(super) fn dotted(expression: &Expr) -> Option<Vec<&str>> {
     let mut names = Vec::new();
     let mut at = expression;

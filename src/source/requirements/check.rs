@@ -1,7 +1,7 @@
-//! Does an environment contradict itself? Checks what `pip check` checks, every installed package's
-//! own requirements from its `METADATA`, and also what it does not: whether the package itself is
-//! there. Reads one file per package, and `RECORD`, which may be long, only if nothing in
-//! `site-packages` has the package's name.
+//! Checks whether an environment contradicts itself: like `pip check`, it compares the requirements
+//! in every installed package's `METADATA`, but it also checks that the package itself exists. It
+//! reads one file per package, and `RECORD`, which may be long, only if nothing in `site-packages`
+//! has the package's name.
 
 use std::path::PathBuf;
 
@@ -13,39 +13,39 @@ use crate::source::{Sources, Span};
 /// A contradiction in an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conflict {
-    /// A package needs another that is not installed.
+    /// A package needs another one that is not installed.
     Missing {
-        /// Who needs it.
+        /// The package.
         package: String,
-        /// What it needs.
+        /// The requirement that is not met.
         needs: String,
     },
-    /// A package needs another version of another.
+    /// A package needs another version of an installed one.
     WrongVersion {
-        /// Who needs it.
+        /// The package.
         package: String,
-        /// What it needs.
+        /// The requirement that is not met.
         needs: String,
-        /// What is installed.
+        /// The installed version.
         installed: String,
     },
-    /// A file of a package, without which it cannot be imported, is gone.
+    /// A file without which a package cannot be imported is gone.
     Gone {
-        /// Of which package.
+        /// The package.
         package: String,
         /// The file or directory.
         file: PathBuf,
     },
     /// Not known.
     Unknown {
-        /// Of which package.
+        /// The package.
         package: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// Holds every installed package's requirements against what is installed.
+/// Compares every installed package's requirements with what is installed.
 pub fn check(sources: &Sources<'_>, venv: &Venv) -> Vec<Conflict> {
     let markers = venv.markers();
     let mut conflicts = Vec::new();
@@ -92,13 +92,14 @@ pub fn check(sources: &Sources<'_>, venv: &Venv) -> Vec<Conflict> {
     conflicts
 }
 
-/// Does it only apply with an extra, which nobody is known to have asked for?
+/// Whether it applies only with an extra, which is not known to have been requested.
 fn is_of_an_extra(text: &str) -> bool {
     let marker = text.split_once(';').map_or("", |(_, marker)| marker);
     marker.contains("extra") && !marker.contains(" or ")
 }
 
-/// Is there a package or module with the distribution's own name? Most have one.
+/// Whether there is a package or module with the distribution's own name. Most distributions have
+/// one.
 fn stands(venv: &Venv, name: &str) -> bool {
     let own = name.replace('-', "_");
     venv.has_entry(&own) || venv.has_entry(&format!("{own}.py"))

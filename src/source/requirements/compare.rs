@@ -2,7 +2,7 @@
 //!
 //! The comparison is by name and version, as in `importlib.metadata`. A URL or a path has no
 //! version to compare, so it only has to be installed. An extra's own requirements come from the
-//! installed `METADATA`, which is read only for those.
+//! installed `METADATA`, which is read only for this purpose.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
@@ -15,45 +15,46 @@ use crate::host::{Outcome, tidy};
 use crate::source::venv::{Distribution, Markers, Venv, metadata, record};
 use crate::source::{FileId, Sources, Span};
 
-/// The file of a requirement that does not come from a file of requirements.
+/// The file of a requirement that does not come from a requirements file.
 pub(super) const NOWHERE: FileId = FileId(u32::MAX);
 
-/// One thing that is needed, and why.
+/// Something that is needed, and why.
 #[derive(Debug, Clone)]
 pub struct Need<'r> {
     /// The requirement that asks for it.
     pub requirement: &'r Requirement,
     /// Its name, normalised.
     pub name: String,
-    /// What is asked for, without credentials.
+    /// The requirement, without credentials.
     pub text: String,
-    /// Whose extra asks for it, when the requirement does not name it itself: `flask[async]`.
+    /// The extra that asks for it, if the requirement itself does not name it: `flask[async]`.
     pub through: Option<String>,
 }
 
 /// The outcome of a comparison.
 #[derive(Debug, Clone, Default)]
 pub struct Comparison<'r> {
-    /// Installed in a version that fits.
+    /// Installed in a matching version.
     pub satisfied: Vec<&'r Requirement>,
     /// Not installed.
     pub missing: Vec<Need<'r>>,
-    /// Installed in a version that does not fit.
+    /// Installed in a version that does not match.
     pub wrong_version: Vec<(Need<'r>, Version)>,
-    /// Its marker does not hold for this Python.
+    /// Requirements whose marker is false for this Python.
     pub not_applicable: Vec<&'r Requirement>,
-    /// Not known, and why.
+    /// Not known, with the reason.
     pub unknown: Vec<(Need<'r>, String)>,
 }
 
 impl Comparison<'_> {
-    /// Everything that applies is installed, and nothing is unknown.
+    /// Whether everything that applies is installed, and nothing is unknown.
     pub fn is_satisfied(&self) -> bool {
         self.missing.is_empty() && self.wrong_version.is_empty() && self.unknown.is_empty()
     }
 }
 
-/// Compares. `markers` is the Python of the environment, or why it is not known.
+/// Compares requirements with what is installed. `markers` is the Python of the environment, or why
+/// it is not known.
 pub fn compare<'r>(
     sources: &Sources<'_>,
     requirements: &'r Requirements,
@@ -105,7 +106,7 @@ impl<'r> Work<'_, 'r> {
         };
         match self.applies(requirement, &[]) {
             Err(reason) => {
-                // Whatever the marker says: what is there and fits is not a cause for doubt.
+                // A package that is installed and matches is fine whatever the marker says.
                 match self.look(requirement) {
                     Fit::Fits => self.fits(requirement),
                     _ => self.outcome.unknown.push((need, reason)),
@@ -138,7 +139,8 @@ impl<'r> Work<'_, 'r> {
         }
     }
 
-    /// What `name[extra]` needs beyond `name`, from its own metadata.
+    /// Compares what `name[extra]` needs beyond `name`, according to its own metadata, with what is
+    /// installed.
     fn extra(&mut self, requirement: &'r Requirement, name: &str, extra: &str) {
         let through = format!("{name}[{extra}]");
         let need = |name: &str, text: &str| Need {
@@ -163,7 +165,7 @@ impl<'r> Work<'_, 'r> {
                     continue;
                 }
             };
-            // What applies without the extra is the package's own affair.
+            // What applies without the extra too is not the extra's requirement.
             let without = self.applies(&parsed, &[]);
             let with = self.applies(&parsed, std::slice::from_ref(&extra_name));
             let wanted = parsed.name.clone().unwrap_or_default();
@@ -232,14 +234,15 @@ impl<'r> Work<'_, 'r> {
 }
 
 impl Work<'_, '_> {
-    /// Is something installed from the very directory that a requirement without a name gives?
+    /// Whether something is installed from the very directory that a requirement without a name
+    /// gives.
     fn installed_from(&self, requirement: &Requirement) -> bool {
         let place = match &requirement.what {
             What::Path(path) => path.as_str(),
             What::Editable(place) => place.expose_str().unwrap_or_default(),
             _ => return false,
         };
-        // What came from metadata is in no file of its own.
+        // A requirement from metadata is in no file of its own.
         if place.is_empty() || place.contains(':') || requirement.span.file == NOWHERE {
             return false;
         }
@@ -255,7 +258,7 @@ impl Work<'_, '_> {
 }
 
 impl Work<'_, '_> {
-    /// An editable install is only a pointer: is the directory that it points to gone?
+    /// Whether the directory that an editable install points to is gone.
     fn pruned(&self, distribution: &Distribution) -> bool {
         let Ok(Some(url)) = record::direct_url(self.sources, distribution) else { return false };
         let path = url.path.filter(|_| url.editable);
@@ -265,7 +268,7 @@ impl Work<'_, '_> {
     }
 }
 
-/// Several installations of one name: only what holds for all of them is known.
+/// Of several installations with one name, only what is true for all of them is known.
 fn installed_fits(installed: &[&Distribution], asked: &[VersionSpecifiers], venv: &Venv) -> Fit {
     let Some(first) = installed.first() else {
         return match venv.absence_unknown() {
@@ -309,7 +312,7 @@ fn constraints(requirements: &Requirements) -> HashMap<&str, Vec<&Requirement>> 
 }
 
 impl Need<'_> {
-    /// Where the requirement is that asks for it.
+    /// The place of the requirement that asks for it.
     pub fn span(&self) -> Span {
         self.requirement.span
     }

@@ -1,7 +1,7 @@
-//! Under which condition each package of a lock is needed.
+//! The condition under which each package of a lock file is needed.
 //!
 //! uv.lock and older poetry.lock files put markers on the edges, so a package's condition is the OR
-//! over all paths from the project to it, each path being the AND of its edges.
+//! over all paths from the project to the package, each path being the AND of its edges.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,7 +9,7 @@ use pep508_rs::MarkerTree;
 
 use super::Marker;
 
-/// The most steps that are taken: conditions settle after a few rounds in real locks.
+/// The most steps for each edge: in real lock files, conditions settle after a few rounds.
 const STEPS_PER_EDGE: usize = 64;
 
 /// One package, or one extra of a package.
@@ -17,7 +17,7 @@ const STEPS_PER_EDGE: usize = 64;
 pub(super) struct Key {
     /// The package's index in the lock.
     pub package: usize,
-    /// The extra, or nothing for the package itself.
+    /// The extra, or `None` for the package itself.
     pub extra: Option<String>,
 }
 
@@ -33,13 +33,13 @@ pub(super) struct Graph {
 #[derive(Clone)]
 struct Condition {
     tree: MarkerTree,
-    /// The markers on the way, for what they ask of the environment.
+    /// The markers on the path, which show what they ask of the environment.
     text: String,
     unknown: Option<String>,
 }
 
 impl Graph {
-    /// The number of a node.
+    /// The index of a node.
     pub fn node(&mut self, key: Key) -> usize {
         if let Some(number) = self.numbers.get(&key) {
             return *number;
@@ -51,7 +51,7 @@ impl Graph {
         number
     }
 
-    /// `from` needs `to` under a condition.
+    /// Records that `from` needs `to` under a condition.
     pub fn edge(&mut self, from: usize, to: usize, marker: Marker) {
         if let Some(edges) = self.edges.get_mut(from) {
             edges.push((to, marker));
@@ -59,8 +59,8 @@ impl Graph {
         }
     }
 
-    /// The condition of each package that is needed at all, by its index. An error means that
-    /// they did not settle.
+    /// The condition of each package that is needed at all, by its index. Fails if the conditions
+    /// did not settle.
     pub fn conditions(&self, roots: &[usize]) -> Result<HashMap<usize, Marker>, String> {
         let nothing = Condition { tree: MarkerTree::FALSE, text: String::new(), unknown: None };
         let mut conditions = vec![nothing; self.keys.len()];
@@ -112,7 +112,7 @@ impl Condition {
     }
 }
 
-/// Adds `source and marker` to what `target` already is; did it change?
+/// Adds `source and marker` to the condition of `target`; returns whether the condition changed.
 fn spread(source: &Condition, marker: &Marker, target: &mut Condition) -> bool {
     let mut changed = false;
     if let Some(reason) = source.unknown.as_ref().or(marker.unknown.as_ref()) {

@@ -4,27 +4,28 @@
 
 use crate::source::{SourceFile, Span};
 
-/// One logical line, free of its comment.
+/// One logical line, without its comment.
 pub(super) struct Line {
-    /// The text, joined where it was continued.
+    /// The text, joined if it was continued.
     pub text: String,
-    /// Where it is, from its first to its last line.
+    /// The place, from the first physical line to the last.
     pub span: Span,
 }
 
-/// What could not be decoded.
+/// Text that could not be decoded.
 pub(super) struct Undecodable {
-    /// Where.
+    /// The place.
     pub span: Span,
-    /// What.
+    /// The reason.
     pub message: &'static str,
 }
 
-/// Cuts a file into lines.
+/// Splits a file into lines.
 pub(super) fn lines(file: &SourceFile) -> (Vec<Line>, Vec<Undecodable>) {
     let bytes = file.bytes.as_slice();
     let mut bad = Vec::new();
-    // PowerShell's `pip freeze > requirements.txt` writes UTF-16, which pip reads by its mark.
+    // PowerShell's `pip freeze > requirements.txt` writes UTF-16, which pip recognises by its byte
+    // order mark.
     let wide = match bytes {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
             bad.push(Undecodable { span: file.span(), message: "is UTF-32, which is not read" });
@@ -41,7 +42,7 @@ pub(super) fn lines(file: &SourceFile) -> (Vec<Line>, Vec<Undecodable>) {
     (joined(physical), bad)
 }
 
-/// One line as it is, without its end, and where.
+/// A physical line without its line ending, and its place.
 type Physical = (String, Span);
 
 fn narrow_lines(file: &SourceFile, bad: &mut Vec<Undecodable>) -> Vec<Physical> {
@@ -54,7 +55,7 @@ fn narrow_lines(file: &SourceFile, bad: &mut Vec<Undecodable>) -> Vec<Physical> 
         let text = piece.strip_suffix(&[piece.last().copied().unwrap_or(0)]);
         let text = if piece.last().is_some_and(ends) { text.unwrap_or(piece) } else { piece };
         let span = Span::new(file.id, start, start + text.len());
-        // CR LF is one end of line: the empty piece after CR is dropped.
+        // CR LF is one line ending: the empty piece after CR is dropped.
         let after_return = start > mark && file.bytes.get(start - 1) == Some(&b'\r');
         start += piece.len();
         if piece == b"\n" && after_return {
@@ -86,7 +87,7 @@ fn wide_lines(file: &SourceFile, rest: &[u8], big_endian: bool) -> Vec<Physical>
     for piece in units.split_inclusive(|unit| *unit == 10) {
         let text = String::from_utf16_lossy(piece);
         let from = 2 + start * 2;
-        // The last unit may be half of one.
+        // The last unit may be incomplete.
         let to = (from + piece.len() * 2).min(file.bytes.len());
         start += piece.len();
         let text = text.trim_end_matches(['\r', '\n']).to_owned();
@@ -95,7 +96,7 @@ fn wide_lines(file: &SourceFile, rest: &[u8], big_endian: bool) -> Vec<Physical>
     lines
 }
 
-/// Joins continued lines, then takes comments off, in pip's order.
+/// Joins continued lines, then removes comments, in pip's order.
 fn joined(physical: Vec<Physical>) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut pending: Option<Line> = None;
@@ -117,7 +118,7 @@ fn joined(physical: Vec<Physical>) -> Vec<Line> {
     for line in &mut lines {
         let whole = line.text.trim().len();
         let kept = without_comment(&line.text).trim().to_owned();
-        // Where the line is in the file as it is, its comment is not part of the span.
+        // If the line is in the file as it is, its span does not include the comment.
         if (line.span.end - line.span.start) as usize == whole {
             line.span.end = line.span.start + small(kept.len());
         }
@@ -140,7 +141,7 @@ fn without_comment(text: &str) -> &str {
 }
 
 fn trimmed(text: &str, span: Span) -> Span {
-    // In UTF-16 the lengths differ: the whole line then.
+    // In UTF-16 the lengths differ, so the whole line is used.
     if (span.end - span.start) as usize != text.len() {
         return span;
     }

@@ -2,8 +2,9 @@
 //! files.
 //!
 //! Sources: pip's requirements file format, PEP 508 and 440, PEP 621, PEP 751 (`pylock.toml`), the
-//! lock files of uv, Poetry and Pipenv. Every format gives the same [`Requirements`]. A URL can
-//! contain credentials: it is kept as a [`Secret`], and [`Requirement::raw`] does not contain it.
+//! lock files of uv, Poetry and Pipenv. Every format yields the same [`Requirements`]. A URL can
+//! contain credentials, so it is kept as a [`Secret`], and [`Requirement::raw`] does not contain
+//! it.
 
 pub mod check;
 pub mod compare;
@@ -30,7 +31,7 @@ use crate::host::{Host, HostError, HostErrorKind, Outcome};
 pub use compare::{Comparison, Need, compare};
 pub use redact::redact;
 
-/// A language that states requirements.
+/// A format of requirements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// pip's `requirements.txt`, under any name.
@@ -48,7 +49,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a file of this name is in; what has no other name is pip's.
+    /// The format of a file with this name; any other name means pip's format.
     pub fn of(path: &Path) -> Self {
         match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
             "pyproject.toml" => Self::PyProject,
@@ -64,24 +65,24 @@ impl Format {
 /// One thing that has to be installed.
 #[derive(Debug, Clone)]
 pub struct Requirement {
-    /// The name as PEP 503 normalises it; `None` for a URL or path that does not tell it.
+    /// The name, normalised by PEP 503; `None` for a URL or path that does not contain it.
     pub name: Option<String>,
-    /// Where it is.
+    /// The place of the requirement.
     pub span: Span,
     /// The `-r` and `-c` lines that led to its file, outermost first.
     pub via: Vec<Span>,
     /// What has to be installed.
     pub what: What,
-    /// The extras that are asked for, normalised.
+    /// The requested extras, normalised.
     pub extras: Vec<String>,
-    /// When it applies.
+    /// The condition under which it applies.
     pub marker: Marker,
-    /// How it is written, without credentials.
+    /// The requirement as written, without credentials.
     pub raw: String,
 }
 
 impl Requirement {
-    /// The one version that it allows, where it applies everywhere and allows one.
+    /// The only version that it allows, if it applies everywhere and allows just one.
     pub fn pinned(&self) -> Option<&pep440_rs::Version> {
         let What::Versioned(asked) = &self.what else { return None };
         let [only] = &asked[..] else { return None };
@@ -94,7 +95,7 @@ impl Requirement {
 /// What a requirement asks for.
 #[derive(Debug, Clone)]
 pub enum What {
-    /// Versions from an index; empty: any.
+    /// Versions from an index; an empty list allows any.
     Versioned(VersionSpecifiers),
     /// An archive or a repository.
     Url(Secret),
@@ -107,21 +108,21 @@ pub enum What {
 /// The condition of a requirement.
 #[derive(Debug, Clone)]
 pub struct Marker {
-    /// The condition; true where none is written.
+    /// The condition; true if none is written.
     pub tree: MarkerTree,
-    /// As written (or as joined from several places); empty where none is.
+    /// The text as written (or as joined from several places); empty if there is none.
     pub text: String,
-    /// Why it is not known whether it holds, where the condition itself could not be read.
+    /// Why it is not known whether the condition is true, if it could not be read.
     pub unknown: Option<String>,
 }
 
 impl Marker {
-    /// Always.
+    /// A condition that is always true.
     pub fn always() -> Self {
         Self { tree: MarkerTree::TRUE, text: String::new(), unknown: None }
     }
 
-    /// Reads a condition; what cannot be read is unknown.
+    /// Reads a condition; one that cannot be read is unknown.
     pub fn parse(text: &str) -> Self {
         match super::venv::markers::parse(text) {
             Ok(tree) => Self { tree, text: text.to_owned(), unknown: None },
@@ -137,28 +138,28 @@ impl Marker {
 /// Something that was not understood, so that the list may be incomplete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where.
+    /// The place.
     pub span: Span,
-    /// What, without credentials.
+    /// The reason, without credentials.
     pub message: String,
 }
 
-/// An option line of a `requirements.txt`. Its value is not kept: an index URL contains
+/// An option line of a `requirements.txt`. Its value is not kept, because an index URL contains
 /// credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptionLine {
     /// The long name, `--index-url`.
     pub name: String,
-    /// Where.
+    /// The place.
     pub span: Span,
 }
 
-/// All that a file (and what it includes) asks for.
+/// Everything that a file, with its includes, asks for.
 #[derive(Debug, Clone, Default)]
 pub struct Requirements {
     /// What has to be installed.
     pub requirements: Vec<Requirement>,
-    /// What `-c` files say: versions for what is installed anyway.
+    /// The content of `-c` files: versions for packages that are installed anyway.
     pub constraints: Vec<Requirement>,
     /// What was not understood.
     pub faults: Vec<Fault>,
@@ -168,7 +169,7 @@ pub struct Requirements {
     pub files: Vec<PathBuf>,
 }
 
-/// Reads a file of requirements, in the format that its name tells, with all that it includes.
+/// Reads a requirements file and its includes, in the format that its name indicates.
 pub fn read(sources: &Sources<'_>, path: &Path) -> Result<Requirements, HostError> {
     let file = sources.load(path)?;
     let mut found = Requirements::default();
@@ -193,7 +194,8 @@ pub fn read(sources: &Sources<'_>, path: &Path) -> Result<Requirements, HostErro
     Ok(found)
 }
 
-/// The file that tells best what a release in this directory needs: a lock before what it locks.
+/// The file that best shows what a release in this directory needs: a lock file before the file
+/// that it locks.
 pub fn find(host: &dyn Host, directory: &Path) -> Result<Option<PathBuf>, HostError> {
     const NAMES: [&str; 6] = [
         "uv.lock",
@@ -229,7 +231,7 @@ fn beside(
     }
 }
 
-/// TOML and JSON are UTF-8.
+/// Decodes TOML or JSON, which must be UTF-8.
 fn decoded<'f>(file: &'f SourceFile, found: &mut Requirements) -> Option<&'f str> {
     match std::str::from_utf8(&file.bytes) {
         Ok(text) => Some(text),

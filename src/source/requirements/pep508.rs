@@ -1,8 +1,8 @@
 //! One requirement in the form of PEP 508, or in a form that pip accepts in addition: a bare URL, a
 //! path.
 //!
-//! `pep508_rs` reads names, versions and markers. It is not given URLs: it would replace `${TOKEN}`
-//! in them with the value from our own environment, and quote them in its errors.
+//! `pep508_rs` reads names, versions and markers. It is not given URLs, because it would replace
+//! `${TOKEN}` in them with the value from our own environment, and quote them in its errors.
 
 use std::str::FromStr;
 
@@ -46,7 +46,7 @@ pub(super) fn parse(text: &str, span: Span) -> Result<Requirement, String> {
     versioned(text, span)
 }
 
-/// Reads what `-e` names.
+/// Reads the argument of `-e`.
 pub(super) fn editable(text: &str, span: Span) -> Requirement {
     let (url, marker) = split_marker(text.trim());
     let mut requirement = located(url, span, What::Editable(Secret::new(url)), text);
@@ -61,7 +61,7 @@ pub(super) fn editable(text: &str, span: Span) -> Requirement {
     requirement
 }
 
-/// Names and versions alone.
+/// Reads a requirement with a name and versions.
 fn versioned(text: &str, span: Span) -> Result<Requirement, String> {
     let (named, marker) = text.split_once(';').unwrap_or((text, ""));
     markers::bounded(text)?;
@@ -92,8 +92,8 @@ fn versioned(text: &str, span: Span) -> Result<Requirement, String> {
     })
 }
 
-/// A name, and each extra's, ends in a letter or digit. `pep508_rs` 0.9.2 sees that only where the
-/// line ends with the name: on `name- ==1` or `name[extra-]` it ends the whole program.
+/// Checks that a name, and each extra's, ends in a letter or digit. `pep508_rs` 0.9.2 checks that
+/// only if the line ends with the name: on `name- ==1` or `name[extra-]` it panics.
 fn names_end_well(text: &str) -> Result<(), String> {
     let letters = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let (name, rest) = text.split_at(text.find(|c| !letters(c)).unwrap_or(text.len()));
@@ -102,7 +102,7 @@ fn names_end_well(text: &str) -> Result<(), String> {
     for (what, name) in
         std::iter::once(("name", name)).chain(extras.split(',').map(|e| ("extra", e)))
     {
-        // What is behind spaces is not part of the name; the parser says that itself.
+        // Text after spaces is not part of the name; the parser itself reports that.
         let name = name.split_whitespace().next().unwrap_or_default();
         let name = name.split(|c| !letters(c)).next().unwrap_or_default();
         if name.ends_with(['-', '_', '.']) {
@@ -125,8 +125,8 @@ fn located(location: &str, span: Span, what: What, text: &str) -> Requirement {
     }
 }
 
-/// `name[extras] @ url`. The text before the `@` must look like a name, so that the `@` of
-/// `git+ssh://git@host` is none.
+/// Splits `name[extras] @ url`. The text before the `@` must look like a name, which excludes the
+/// `@` of `git+ssh://git@host`.
 fn named_url(text: &str) -> Option<(&str, &str)> {
     let (name, url) = text.split_once('@')?;
     let letters = |c: char| c.is_ascii_alphanumeric() || "-_.[], \t".contains(c);
@@ -153,7 +153,7 @@ fn name_and_extras(text: &str) -> Result<(String, Vec<String>), String> {
     Ok((normalise(name), extras))
 }
 
-/// `location ; marker`: a URL may hold `;`, so that white space must be before it.
+/// Splits `location ; marker`: a URL may contain `;`, so there must be white space before it.
 fn split_marker(text: &str) -> (&str, Marker) {
     match text.split_once(" ;").or_else(|| text.split_once("\t;")) {
         Some((location, marker)) => (location.trim_end(), Marker::parse(marker.trim())),
@@ -161,7 +161,7 @@ fn split_marker(text: &str) -> (&str, Marker) {
     }
 }
 
-/// `scheme:` or `scheme+scheme:` as pip knows them.
+/// Whether a text is a URL: `scheme:` or `scheme+scheme:`, with the schemes that pip knows.
 fn is_url(text: &str) -> bool {
     let Some((scheme, _)) = text.split_once(':') else { return false };
     let scheme = scheme.to_ascii_lowercase();
@@ -179,7 +179,8 @@ fn is_path(text: &str) -> bool {
         || archive.iter().any(|end| path.ends_with(end) && !path.contains(['=', '<', '>']))
 }
 
-/// The name that a URL or path tells without being opened: `#egg=`, or a wheel's own name.
+/// The name and extras that a URL or path shows without being opened: from `#egg=`, or from a
+/// wheel's file name.
 fn name_of(location: &str) -> (Option<String>, Vec<String>) {
     if let Some((_, fragment)) = location.split_once('#') {
         for part in fragment.split('&') {

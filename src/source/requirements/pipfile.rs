@@ -1,4 +1,4 @@
-//! `Pipfile.lock`: JSON with the packages under `default`; those under `develop` are not counted.
+//! `Pipfile.lock`: JSON with the packages under `default`; those under `develop` do not count.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::{Marker, Requirement, Requirements, What, redact};
 use crate::source::venv::normalise;
 use crate::source::{Secret, SourceFile, Span};
 
-/// Reads the lock.
+/// Reads the lock file.
 pub(super) fn read(file: &SourceFile, text: &str, found: &mut Requirements) {
     let json: Value = match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
         Ok(json) => json,
@@ -57,7 +57,7 @@ fn requirement(name: &str, package: &Value, span: Span) -> Result<Requirement, S
     })
 }
 
-/// The byte ranges of the keys in a top-level object, in one pass over the text.
+/// The byte ranges of the keys in a top-level object, found in one pass over the text.
 fn keys_of<'t>(text: &'t str, object: &str) -> HashMap<&'t str, (usize, usize)> {
     let bytes = text.as_bytes();
     let mut places = HashMap::new();

@@ -1,5 +1,5 @@
 //! `poetry.lock`. Since Poetry 2.1 each package names its groups and markers. Before that, only the
-//! edges had markers and nothing named the groups, so `pyproject.toml` is needed as well.
+//! edges had markers and no package named its groups, so `pyproject.toml` is needed as well.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ struct Package<'a, 't> {
     span: Span,
 }
 
-/// Reads the lock, with the project next to it where that is there.
+/// Reads the lock file, with the project next to it if it exists.
 pub(super) fn read(
     file: &SourceFile,
     text: &str,
@@ -50,7 +50,8 @@ pub(super) fn read(
     }
 }
 
-/// Poetry 2.1 and later. `markers` is a string, or one for each group.
+/// The condition in Poetry 2.1 and later. `markers` is a string, or a table with one for each
+/// group.
 fn grouped_condition(package: &Package<'_, '_>) -> Option<Marker> {
     let main = toml::strings(package.table, "groups").iter().any(|group| group == "main");
     if !main || toml::flag(package.table, "optional") {
@@ -66,7 +67,8 @@ fn grouped_condition(package: &Package<'_, '_>) -> Option<Marker> {
     })
 }
 
-/// Before Poetry 2.1: follow the edges from what the project asks for.
+/// The conditions before Poetry 2.1, found by following the edges from the project's own
+/// dependencies.
 fn edge_conditions(
     file: &SourceFile,
     packages: &[Package<'_, '_>],
@@ -145,7 +147,7 @@ fn link(
     !targets.is_empty()
 }
 
-/// One dependency: a version, a table, or several tables for several markers.
+/// The variants of a dependency: a version, a table, or several tables for several markers.
 fn variants(value: &DeValue<'_>) -> Vec<(Marker, bool, Vec<String>)> {
     let one = |value: &DeValue<'_>| match value.as_table() {
         Some(table) => (
@@ -161,7 +163,7 @@ fn variants(value: &DeValue<'_>) -> Vec<(Marker, bool, Vec<String>)> {
     }
 }
 
-/// The extras of a package that pull in the dependency of this name.
+/// The extras of a package that require the dependency with this name.
 fn extras_with(package: &DeTable<'_>, dependency: &str) -> Vec<String> {
     let Some(extras) = toml::table(package, "extras") else { return Vec::new() };
     let names = |entry: &str| {

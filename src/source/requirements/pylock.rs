@@ -4,7 +4,7 @@ use super::{Marker, Requirement, Requirements, What, redact, toml, uv};
 use crate::source::venv::normalise;
 use crate::source::{Secret, SourceFile};
 
-/// Reads the lock.
+/// Reads the lock file.
 pub(super) fn read(file: &SourceFile, text: &str, found: &mut Requirements) {
     let Some(root) = toml::parse(file, text, found) else { return };
     for value in toml::array(&root, "packages") {

@@ -1,5 +1,5 @@
 //! `pyproject.toml`: PEP 621's `dependencies`, setuptools' dynamic ones, and Poetry's table.
-//! Optional and development groups are not counted.
+//! Optional and development groups do not count.
 
 use ::toml::de::{DeTable, DeValue};
 
@@ -28,7 +28,7 @@ pub(super) fn read(
     }
 }
 
-/// What the project asks for itself; `None` where that could not be read.
+/// The project's own requirements; `None` if they could not be read.
 pub(super) fn direct(file: &SourceFile) -> Option<Vec<Requirement>> {
     let content = std::str::from_utf8(&file.bytes).ok()?;
     let mut found = Requirements::default();
@@ -49,7 +49,7 @@ fn collect(file: &SourceFile, root: &DeTable<'_>, found: &mut Requirements) {
             None => found.fault(span, "is not a string"),
         }
     }
-    // Poetry 2 lets its own table say more of what `[project]` already names.
+    // In Poetry 2, its own table may add to what `[project]` already names.
     let named = !found.requirements.is_empty();
     for (name, value) in poetry_table(root).into_iter().flatten().filter(|_| !named) {
         if normalise(name.get_ref()) == "python" {
@@ -74,7 +74,7 @@ fn poetry_table<'a, 't>(root: &'a DeTable<'t>) -> Option<&'a DeTable<'t>> {
     toml::table(toml::table(toml::table(root, "tool")?, "poetry")?, "dependencies")
 }
 
-/// `[tool.setuptools.dynamic] dependencies = {file = [...]}`.
+/// The files in `[tool.setuptools.dynamic] dependencies = {file = [...]}`.
 fn dynamic_files(
     sources: &Sources<'_>,
     file: &SourceFile,
@@ -119,7 +119,7 @@ fn poetry(name: &str, value: &DeValue<'_>, span: Span) -> Result<Option<Requirem
         What::Versioned(parsed.map_err(|_| format!("{} is not a version", redact(version)))?)
     };
     let mut marker = of("markers").map_or_else(Marker::always, Marker::parse);
-    // `python = "^3.8"` next to a version is a condition too; `platform` as well.
+    // `python = "^3.8"` next to a version is a condition too, and so is `platform`.
     if let Some(python) = of("python").and_then(specifiers).filter(|text| !text.is_empty()) {
         let text: Vec<String> = python
             .split(',')
@@ -150,7 +150,8 @@ fn poetry(name: &str, value: &DeValue<'_>, span: Span) -> Result<Option<Requirem
     }))
 }
 
-/// Poetry's constraints in PEP 440's words: `^1.2`, `~1.2`, `1.2`, `1.2.*`, `*`. `||` is not read.
+/// Converts Poetry's constraints to PEP 440: `^1.2`, `~1.2`, `1.2`, `1.2.*`, `*`. `||` is not
+/// supported.
 fn specifiers(text: &str) -> Option<String> {
     if text.contains('|') {
         return None;
@@ -175,7 +176,8 @@ fn specifiers(text: &str) -> Option<String> {
     Some(parts.join(","))
 }
 
-/// `>=version,<next`, where the number at the chosen place is raised by one.
+/// `>=version,<next`, where `next` is the version with the number at the chosen place raised by
+/// one.
 fn range(version: &str, place: impl Fn(&[u64]) -> usize) -> Option<String> {
     let parsed: pep440_rs::Version = version.trim().parse().ok()?;
     let numbers = parsed.release();

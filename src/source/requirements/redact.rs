@@ -1,8 +1,8 @@
 //! Removes credentials from a requirements line before it may be shown.
 
-/// The text without what a URL may hide: of each only the scheme, the host and the last part of the
-/// path are left (a token may be in the user part, in the path and in the query), and a `${TOKEN}`
-/// is replaced.
+/// The text without what a URL may reveal: each keeps only its scheme, its host and the last part
+/// of its path (a token may be in the user part, the path or the query), and a `${TOKEN}` is
+/// replaced.
 pub fn redact(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -21,7 +21,8 @@ pub fn redact(text: &str) -> String {
 
 fn without_secrets(url: &str) -> String {
     let plain = url.split(['?', '#']).next().unwrap_or(url);
-    // A user part may hold `/` where somebody did not escape it: the last `@` before a revision.
+    // A user part may contain an unescaped `/`, so the user part ends at the last `@` before a
+    // revision.
     let (authority, path) = match plain.split_once('/') {
         Some((authority, path)) => (authority, Some(path)),
         None => (plain, None),
@@ -30,7 +31,7 @@ fn without_secrets(url: &str) -> String {
     let Some(path) = path else { return host.to_owned() };
     let path = path.trim_end_matches('/');
     let last = path.rsplit('/').next().unwrap_or(path);
-    // Only a file's or a repository's name is shown: `token@host` in the path is not one.
+    // Only the name of a file or repository is shown, so `token@host` in the path is not.
     let known = [".whl", ".zip", ".tar.gz", ".tgz", ".git"].iter().any(|e| last.contains(e));
     match (known && !last.contains(':'), path.is_empty()) {
         (true, _) => format!("{host}/…/{}", last.split('@').next().unwrap_or(last)),
@@ -39,7 +40,7 @@ fn without_secrets(url: &str) -> String {
     }
 }
 
-/// `user:password@host` without a scheme.
+/// Hides `user:password@host` without a scheme.
 fn scp_like(text: &str) -> String {
     text.split_inclusive(' ')
         .map(|word| match word.split_once('@') {

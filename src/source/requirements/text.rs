@@ -12,7 +12,7 @@ use crate::source::{SourceFile, Sources, Span};
 /// The deepest chain of `-r` that is followed.
 const DEPTH_LIMIT: usize = 50;
 
-/// Long option, short option, and whether a value follows.
+/// The long form, the short form, and whether a value follows.
 const OPTIONS: [(&str, &str, bool); 15] = [
     ("--index-url", "-i", true),
     ("--pypi-url", "", true),
@@ -31,16 +31,16 @@ const OPTIONS: [(&str, &str, bool); 15] = [
     ("--editable", "-e", true),
 ];
 
-/// A file to read: what it is, how it was reached.
+/// A file to read, and how it was reached.
 struct Included {
     file: Arc<SourceFile>,
     constraint: bool,
     via: Vec<Span>,
-    /// The files above it, to tell a loop from a file that is included twice.
+    /// The files that include it, to distinguish a loop from a file that is included twice.
     above: Vec<PathBuf>,
 }
 
-/// Reads a file and all that it includes.
+/// Reads a file and everything that it includes.
 pub(super) fn read(sources: &Sources<'_>, file: &Arc<SourceFile>, found: &mut Requirements) {
     let mut seen = HashSet::new();
     seen.insert((file.path.clone(), false));
@@ -121,7 +121,7 @@ fn open(
     }
 }
 
-/// Takes one line; what it includes is handed back.
+/// Reads one line; returns the include in it, if any.
 fn read_line(line: &line::Line, from: &Included, found: &mut Requirements) -> Option<Include> {
     if line.text.starts_with('-') {
         return read_option(line, from, found);
@@ -139,7 +139,8 @@ fn read_line(line: &line::Line, from: &Included, found: &mut Requirements) -> Op
     None
 }
 
-/// pip cuts a requirement's own options off at the first word that begins with `-`.
+/// pip ends a requirement at the first word that begins with `-`, where the requirement's own
+/// options begin.
 fn without_options(text: &str) -> &str {
     let mut after_blank = false;
     for (at, c) in text.char_indices() {
@@ -151,7 +152,7 @@ fn without_options(text: &str) -> &str {
     text
 }
 
-/// Takes the options of a line in turn. Of several includes on one line pip reads the first.
+/// Reads the options of a line. If a line has several includes, pip reads only the first.
 fn read_option(line: &line::Line, from: &Included, found: &mut Requirements) -> Option<Include> {
     let mut text = line.text.as_str();
     loop {
@@ -186,7 +187,7 @@ fn read_option(line: &line::Line, from: &Included, found: &mut Requirements) -> 
     }
 }
 
-/// The first option of a text: its long name, its value, and what follows.
+/// The first option of a text: its long name, its value, and the rest of the text.
 fn option(text: &str) -> Option<(&'static str, &str, Option<&str>)> {
     for (long, short, takes_value) in OPTIONS {
         for name in [long, short] {
@@ -208,7 +209,8 @@ fn option(text: &str) -> Option<(&'static str, &str, Option<&str>)> {
     None
 }
 
-/// One word as a shell cuts it, quotes taken off; `-e`'s value runs on to the line's end.
+/// One word as a shell splits it, without quotes; with `whole` (the value of `-e`), all text up to
+/// the end of the line.
 fn word(text: &str, whole: bool) -> (&str, Option<&str>) {
     if let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\''))
         && let Some(end) = text.get(1..).and_then(|rest| rest.find(quote))

@@ -1,4 +1,4 @@
-//! Small helpers for walking TOML values that know their position.
+//! Small helpers for walking TOML values with positions.
 
 use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue};
@@ -6,7 +6,7 @@ use ::toml::de::{DeTable, DeValue};
 use super::Requirements;
 use crate::source::{SourceFile, Span};
 
-/// Parses a file; a syntax error is a fault and gives nothing.
+/// Parses a file; a syntax error becomes a fault, and the result is `None`.
 pub(super) fn parse<'t>(
     file: &SourceFile,
     text: &'t str,
@@ -33,12 +33,12 @@ pub(super) fn string<'a>(table: &'a DeTable<'_>, key: &str) -> Option<&'a str> {
     table.get(key)?.get_ref().as_str()
 }
 
-/// A truth value under a key; false where there is none.
+/// A boolean under a key; false if there is none.
 pub(super) fn flag(table: &DeTable<'_>, key: &str) -> bool {
     table.get(key).and_then(|value| value.get_ref().as_bool()).unwrap_or(false)
 }
 
-/// The values of an array under a key; none where there is none.
+/// The values of an array under a key; empty if there is no array.
 pub(super) fn array<'a, 't>(
     table: &'a DeTable<'t>,
     key: &str,
@@ -51,7 +51,7 @@ pub(super) fn strings(table: &DeTable<'_>, key: &str) -> Vec<String> {
     array(table, key).filter_map(|value| value.get_ref().as_str()).map(str::to_owned).collect()
 }
 
-/// Where a value is.
+/// The place of a value.
 pub(super) fn span(file: &SourceFile, value: &Spanned<DeValue<'_>>) -> Span {
     let range = value.span();
     Span::new(file.id, range.start, range.end)

@@ -1,5 +1,5 @@
-//! `uv.lock`: packages with their own dependencies, markers on the edges. What is installed by
-//! default is what the project at `.` needs; its dev groups and extras are not counted.
+//! `uv.lock`: packages with their own dependencies and with markers on the edges. What the project
+//! at `.` needs is installed by default; its dev groups and extras do not count.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ struct Package<'a, 't> {
     span: Span,
 }
 
-/// Reads the lock.
+/// Reads the lock file.
 pub(super) fn read(file: &SourceFile, text: &str, found: &mut Requirements) {
     let Some(root) = toml::parse(file, text, found) else { return };
     let mut packages = Vec::new();
@@ -75,7 +75,7 @@ pub(super) fn read(file: &SourceFile, text: &str, found: &mut Requirements) {
     }
 }
 
-/// The project at `.`, or else the members of the workspace.
+/// The project at `.`, otherwise the members of the workspace.
 fn projects(root: &DeTable<'_>, packages: &[Package<'_, '_>]) -> Vec<usize> {
     let at = |package: &Package<'_, '_>, any: bool| {
         toml::table(package.table, "source").is_some_and(|source| {
@@ -162,7 +162,7 @@ fn requirement(package: &Package<'_, '_>, marker: Marker) -> Result<Requirement,
     })
 }
 
-/// `==version`, as every lock means it.
+/// `==version`, which is the meaning of a version in every lock file.
 pub(super) fn pinned(version: &str) -> Result<What, String> {
     let text = format!("=={version}");
     text.parse().map(What::Versioned).map_err(|_| format!("{} is not a version", redact(version)))

@@ -1,4 +1,4 @@
-//! A unit as systemd merges it: its fragment, then its drop-ins, with resets.
+//! A unit as systemd merges it: its fragment, then its drop-ins, with resets applied.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::source::Span;
 /// A unit with all of its files.
 #[derive(Debug, Clone)]
 pub struct Unit {
-    /// Its own name, also where it was asked for by an alias.
+    /// Its own name, even if it was requested by an alias.
     pub name: UnitName,
     /// Its other names.
     pub aliases: Vec<UnitName>,
@@ -26,27 +26,28 @@ pub struct Unit {
     pub fragment: Option<UnitFile>,
     /// Its drop-ins in the order in which they apply.
     pub drop_ins: Vec<UnitFile>,
-    /// Empty drop-ins and links to `/dev/null`, which hide those of their name lower down.
+    /// Empty drop-ins and links to `/dev/null`, which hide drop-ins of the same name in directories
+    /// of lower priority.
     pub masked_drop_ins: Vec<PathBuf>,
-    /// Is it masked?
+    /// Whether it is masked.
     pub masked: bool,
-    /// The path of its fragment, or of what masks it.
+    /// The path of its fragment, or of the file that masks it.
     pub path: PathBuf,
-    /// The links by which other units pull it in; a service that is enabled has one.
+    /// The links by which other units pull it in; an enabled service has at least one.
     pub pulled_by: Vec<Pull>,
-    /// `Exec…=` lines that systemd does not accept, with the assignment they belong to.
+    /// Faults in `Exec…=` lines, each with the assignment that contains it.
     pub exec_faults: Vec<(Span, ExecFault)>,
     /// `User=`, `Group=` and `WorkingDirectory=` with a value for which systemd refuses the unit.
     pub value_faults: Vec<(Span, ValueFault)>,
-    /// Files and directories that could not be read: there may be more to this unit.
+    /// Files and directories that could not be read and may be part of this unit.
     pub problems: Vec<HostError>,
     /// What its specifiers are expanded from.
     pub specifiers: Specifiers,
-    /// The commands of each `Exec…=` line, up to one that systemd does not accept.
+    /// The commands of each `Exec…=` line, up to the first that systemd does not accept.
     commands: BTreeMap<Span, Vec<ExecCommand>>,
-    /// How many assignments of a drop-in count, by the drop-in's index.
+    /// For each drop-in, how many of its assignments take effect.
     stopped: Vec<usize>,
-    /// The assignment of the fragment at which systemd stops.
+    /// The index of the fragment's assignment at which systemd stops.
     fragment_stop: usize,
 }
 
@@ -55,19 +56,19 @@ pub struct Unit {
 pub enum Refusal {
     /// The fragment's syntax.
     Syntax(Fault),
-    /// A command line in the fragment.
+    /// A fault in a command line in the fragment.
     Exec(ExecFault),
-    /// A value in the fragment for which systemd refuses the whole unit: the assignment.
+    /// The assignment of a value in the fragment for which systemd refuses the whole unit.
     Value(Span, ValueFault),
-    /// More than one `ExecStart=` without `Type=oneshot`: the second one.
+    /// More than one `ExecStart=` without `Type=oneshot`: the span is the second one's.
     ExecStartTwice(Span),
     /// Neither `ExecStart=`, `ExecStop=` nor `SuccessAction=`.
     NothingToStart,
-    /// No `ExecStart=`, though only `RemainAfterExit=yes` allows that.
+    /// No `ExecStart=` and no `RemainAfterExit=yes`, which alone would allow that.
     NoExecStart,
-    /// `Restart=always` or `on-success` with `Type=oneshot`: the setting.
+    /// `Restart=always` or `on-success` with `Type=oneshot`: the span is that of `Restart=`.
     OneshotRestart(Span),
-    /// `Type=dbus` without `BusName=`: the type.
+    /// `Type=dbus` without `BusName=`: the span is that of `Type=`.
     DbusWithoutName(Span),
 }
 
@@ -92,7 +93,8 @@ impl Unit {
         }
     }
 
-    /// Looks at every setting that can make systemd refuse a unit: such a one stops its file.
+    /// Checks every setting that can make systemd refuse a unit. systemd stops reading a file at
+    /// such a setting.
     pub(super) fn check_commands(&mut self) {
         let mut fragment = Faults::default();
         let mut drop_ins = Faults::default();
@@ -101,7 +103,7 @@ impl Unit {
         }
         for file in &self.drop_ins {
             let stop = drop_ins.read(file, self.name.kind(), &self.specifiers);
-            // The commands before the one that is not accepted count, also on the same line.
+            // The commands before a refused one take effect, even if they are on the same line.
             let commands = file.assignments.get(stop).is_some_and(is_exec);
             self.stopped.push(stop.saturating_add(usize::from(commands)));
         }
@@ -128,17 +130,19 @@ impl Unit {
         fragment.chain(drop_ins)
     }
 
-    /// Every assignment of a setting in order, also those that a later one resets or replaces.
+    /// Every assignment of a setting, in order, including those that a later one resets or
+    /// replaces.
     pub fn all(&self, section: &str, key: &str) -> Vec<&Assignment> {
         self.assignments().filter(|a| a.is(section, key)).collect()
     }
 
-    /// The assignment that decides a setting with one value. Empty ones reset it where systemd has
-    /// it so and are ignored elsewhere; values that systemd ignores are ignored.
+    /// The assignment that decides a setting with one value. An empty assignment resets the setting
+    /// if systemd resets it that way, and is otherwise skipped; values that systemd ignores are
+    /// skipped.
     pub fn last(&self, section: &str, key: &str) -> Option<&Assignment> {
-        // Asked for where there is an empty line: hardly ever.
+        // Looked up only for an empty assignment, which is rare.
         let resets = || known::empty_resets(section, key);
-        // `RuntimeDirectory=` without a value takes `RuntimeDirectoryMode=` back too.
+        // `RuntimeDirectory=` without a value resets `RuntimeDirectoryMode=` too.
         let directory = key.strip_suffix("Mode").filter(|name| name.ends_with("Directory"));
         let mut last = None;
         for assignment in self.assignments() {
@@ -162,22 +166,22 @@ impl Unit {
         last
     }
 
-    /// Of several settings that decide the same thing, the assignment that is last.
+    /// The last of the assignments that decide these settings, which all control the same thing.
     pub fn last_of(&self, section: &str, keys: &[&str]) -> Option<&Assignment> {
         let decisive: Vec<&Assignment> =
             keys.iter().filter_map(|key| self.last(section, key)).collect();
         self.assignments().filter(|a| decisive.iter().any(|d| std::ptr::eq(*d, *a))).last()
     }
 
-    /// Does the systemd of the host take the setting with this value? One that is too old ignores
-    /// the line.
+    /// Whether the host's systemd accepts the setting with this value. A version that is too old
+    /// ignores the line.
     fn holds(&self, section: &str, key: &str, value: &str) -> bool {
         known::holds(section, key, value, self.specifiers.systemd)
     }
 
     /// The assignments that make up a setting with a list of values, in order, after resets.
     pub fn list(&self, section: &str, key: &str) -> Vec<&Assignment> {
-        // Asked for where there is an empty line: hardly ever.
+        // Looked up only for an empty assignment, which is rare.
         let resets = || known::empty_resets(section, key);
         let mut list = Vec::new();
         for assignment in self.assignments().filter(|a| a.is(section, key)) {
@@ -192,7 +196,7 @@ impl Unit {
     }
 
     /// The commands of an `Exec…=` setting after resets, each with its assignment. Those that
-    /// systemd does not accept are left out; [`Unit::exec_faults`] has them.
+    /// systemd does not accept are left out; they are in [`Unit::exec_faults`].
     pub fn commands(&self, section: &str, key: &str) -> Vec<(&Assignment, &ExecCommand)> {
         let of =
             |assignment: &Assignment| self.commands.get(&assignment.span).into_iter().flatten();
@@ -200,28 +204,28 @@ impl Unit {
         lines.flat_map(|line| of(line).map(move |command| (line, command))).collect()
     }
 
-    /// Is the unit pulled in by another, which is what `systemctl enable` brings about?
+    /// Whether another unit pulls the unit in, as `systemctl enable` arranges.
     pub fn is_enabled(&self) -> bool {
         !self.pulled_by.is_empty()
     }
 
-    /// Does it have anything that `systemctl enable` could act on?
+    /// Whether it has a setting that `systemctl enable` could act on.
     pub fn is_installable(&self) -> bool {
         ["WantedBy", "RequiredBy", "UpheldBy", "Alias", "Also"]
             .iter()
             .any(|key| !self.list("Install", key).is_empty())
     }
 
-    /// Does systemd refuse to load it?
+    /// Whether systemd refuses to load the unit.
     pub fn is_refused(&self) -> bool {
         self.refusal().is_some()
     }
 
-    /// Why systemd refuses to load it. What depends on a value that is not known is not judged.
+    /// Why systemd refuses to load the unit. What depends on an unknown value is not judged.
     pub fn refusal(&self) -> Option<Refusal> {
         let fragment = self.fragment.as_ref()?;
-        // Whichever comes first in the file is what systemd stops at, and a fatal line is the
-        // last of its file.
+        // systemd stops at whichever fault comes first in the file. A line with a fatal syntax
+        // fault is the last line of its file, so a bad assignment comes before it.
         if let Some(assignment) = fragment.assignments.get(self.fragment_stop) {
             let at = |span: &Span| *span == assignment.span;
             let exec = self.exec_faults.iter().find(|(span, _)| at(span));
@@ -239,7 +243,7 @@ impl Unit {
         }
     }
 
-    /// `service_verify()`.
+    /// The checks of `service_verify()`.
     fn service_refusal(&self) -> Option<Refusal> {
         let starts = self.commands("Service", "ExecStart");
         if starts.is_empty() {
@@ -272,7 +276,8 @@ impl Unit {
             .then_some(Refusal::OneshotRestart(restart.span))
     }
 
-    /// Without `ExecStart=`, `SuccessAction=` is in for `RemainAfterExit=yes`.
+    /// Whether the unit needs no `RemainAfterExit=yes` without `ExecStart=`, because it has a
+    /// `SuccessAction=`.
     fn is_failure_only(&self) -> bool {
         self.last("Unit", "SuccessAction").is_some()
     }
@@ -280,7 +285,7 @@ impl Unit {
 
 fn is_exec(assignment: &Assignment) -> bool {
     let key = assignment.key.value.as_str();
-    // Most lines are none, which their first letters tell.
+    // Most lines contain no command, which their first letters show.
     key.starts_with("Exec")
         && known::find(&assignment.section, key).is_some_and(|setting| setting.is_command())
 }
@@ -318,7 +323,8 @@ impl Faults {
         stop
     }
 
-    /// Does systemd stop at this assignment, which may be one of commands?
+    /// Whether systemd stops at this assignment. `commands` is `None` if the setting takes no
+    /// commands.
     fn stops(
         &mut self,
         assignment: &Assignment,

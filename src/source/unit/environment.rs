@@ -11,7 +11,7 @@ use crate::source::{Secret, Span, Spanned, Text, placeholder};
 pub struct EnvironmentAssignment {
     /// Its name.
     pub name: Spanned<String>,
-    /// Its value, quotes taken off, escapes and specifiers expanded.
+    /// Its value without quotes, with escapes and specifiers expanded.
     pub value: Secret,
     /// Where the value is.
     pub value_span: Span,
@@ -33,11 +33,12 @@ pub struct EnvironmentFault {
 /// The kinds of [`EnvironmentFault`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EnvironmentFaultKind {
-    /// A quote is not closed or an escape not known: the rest of the line is ignored.
+    /// A quote is not closed or an escape is unknown: the rest of the line is ignored.
     Syntax,
     /// No `=`.
     NoEquals,
-    /// The name holds something else than letters, digits and underscores, or starts with a digit.
+    /// The name contains something other than letters, digits and underscores, or starts with a
+    /// digit.
     BadName,
     /// A specifier that systemd does not have.
     UnknownSpecifier,
@@ -110,9 +111,9 @@ pub fn passed(
 /// A word of `UnsetEnvironment=`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unset {
-    /// The variable.
+    /// The name of the variable.
     pub name: Spanned<String>,
-    /// Only where it has this value; with none, whatever its value.
+    /// The value with which alone the variable is removed; `None` removes it whatever its value.
     pub value: Option<Secret>,
 }
 
@@ -158,7 +159,7 @@ fn each(
     }
 }
 
-/// The word's text with its specifiers expanded, and why it is not known.
+/// The word's text with its specifiers expanded, and why the text is not known, if so.
 fn resolve(
     value: &Text,
     raw: &RawWord,
@@ -182,7 +183,7 @@ fn resolve(
     Ok((text, unknown))
 }
 
-/// `env_name_is_valid()`.
+/// Whether `env_name_is_valid()` accepts the name.
 pub fn is_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())

@@ -1,5 +1,5 @@
-//! `ExecStart=` and its like, split as systemd splits them (systemd.service(5), "Command lines";
-//! `config_parse_exec()` of 252 and 257).
+//! `ExecStart=` and similar settings, split as systemd splits them (systemd.service(5), "Command
+//! lines"; `config_parse_exec()` of 252 and 257).
 
 use std::fmt;
 use std::ops::Range;
@@ -11,15 +11,15 @@ use crate::source::{Span, Text, placeholder};
 /// The prefixes before a command's program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ExecPrefixes {
-    /// `-`: a failure does not count.
+    /// `-`: a failure of the command does not count.
     pub ignore_failure: bool,
-    /// `@`: the second word is the name that the process sees as its own.
+    /// `@`: the second word is the name that the process sees as its own (`argv[0]`).
     pub own_argv0: bool,
     /// `:`: variables are not expanded.
     pub no_environment: bool,
-    /// `+` or `!`: with more rights than `User=` and the sandbox leave.
+    /// `+` or `!`: the command runs with more privileges than `User=` and the sandbox allow.
     pub full_privileges: bool,
-    /// `|` (from systemd 258 on): the shell of `User=` runs the words as its `-c` text; with `@`
+    /// `|` (from systemd 258 on): the shell of `User=` runs the words as its `-c` text; with `@`,
     /// as a login shell.
     pub user_shell: bool,
 }
@@ -31,22 +31,23 @@ pub struct ExecCommand {
     pub prefixes: ExecPrefixes,
     /// The program: an absolute path or a bare name. Variables are not expanded in it.
     pub program: Word,
-    /// The name it sees as its own, after the prefix `@`.
+    /// The name that the program sees as its own, given after the prefix `@`.
     pub argv0: Option<Word>,
     /// Its arguments.
     pub arguments: Vec<Word>,
-    /// From its prefixes to its last argument.
+    /// The range from its prefixes to its last argument.
     pub span: Span,
 }
 
 /// A word of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
-    /// Without quotes, escapes decoded, specifiers expanded; variables are as written.
+    /// The text without quotes, with escapes decoded and specifiers expanded; variables are left as
+    /// written.
     pub text: Text,
     /// The word as written, with its quotes.
     pub span: Span,
-    /// Why the text is not known: a specifier that depends on the machine, a template's
+    /// Why the text is not known: a specifier that depends on the machine, or a template's
     /// placeholder.
     pub unknown: Option<String>,
     /// The variables in it.
@@ -58,27 +59,28 @@ pub struct Word {
 pub struct Variable {
     /// Its name, as systemd looks it up: for `$A/b` that is `A/b`.
     pub name: String,
-    /// Where it is.
+    /// Its place in the file.
     pub span: Span,
     /// Its place in the word's text.
     pub range: Range<usize>,
-    /// Is it `${NAME}`?
+    /// Whether it is written `${NAME}`.
     pub braced: bool,
-    /// Is its value split at white space into any number of words (`$NAME` as the whole word)?
+    /// Whether its value is split at white space into any number of words, because `$NAME` is the
+    /// whole word.
     pub splits: bool,
 }
 
-/// Why a command line is not accepted.
+/// Why systemd does not accept a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecFault {
     /// What is wrong.
     pub kind: ExecFaultKind,
-    /// Where.
+    /// The place of the fault.
     pub span: Span,
-    /// The unit is refused. Otherwise (after the prefix `-`, or where the first word cannot be cut)
-    /// systemd ignores the rest of the line.
+    /// Whether systemd refuses the unit. Otherwise (after the prefix `-`, or if the first word
+    /// cannot be parsed) systemd ignores the rest of the line.
     pub refuses: bool,
-    /// The commands of the line before it.
+    /// The commands of the line before the fault.
     pub before: Vec<ExecCommand>,
 }
 
@@ -123,7 +125,7 @@ impl fmt::Display for ExecFault {
     }
 }
 
-/// The commands of one assignment's value; none for an empty one (which resets the list).
+/// The commands in one assignment's value; empty for an empty value, which resets the list.
 pub fn commands(value: &Text, specifiers: &Specifiers) -> Result<Vec<ExecCommand>, ExecFault> {
     let mut reader = CommandReader {
         value,
@@ -159,27 +161,28 @@ struct CommandReader<'v> {
     value: &'v Text,
     words: Words<'v>,
     specifiers: &'v Specifiers,
-    /// `{{ x }}` and `{% x %}` may hold white space and so reach over several words.
+    /// The ranges of `{{ x }}` and `{% x %}`, which may contain white space and so extend over
+    /// several words.
     placeholders: Vec<Range<usize>>,
     next_placeholder: usize,
 }
 
 impl CommandReader<'_> {
-    /// One command, and whether a lone `;` follows it.
+    /// Reads one command, and whether a lone `;` follows it.
     fn command(&mut self) -> Result<Option<(ExecCommand, bool)>, CommandFault> {
         self.words.skip_blanks();
-        // A lone `;` where a program should be separates nothing from nothing.
+        // A lone `;` in the place of a program separates nothing, so it is skipped.
         while self.words.at_token(";") {
             self.words.at += 1;
             self.words.skip_blanks();
         }
         let start = self.words.at;
-        // A line whose first word cannot be cut is ignored, not refused.
+        // A line whose first word cannot be parsed is ignored, not refused.
         let Some(mut first) = self.next(start, false)? else { return Ok(None) };
         self.join(&mut first, start)?;
         let (program, prefixes) = self.program(&first)?;
         let refuses = !prefixes.ignore_failure;
-        // Besides `|` the prefix `@` means a login shell, and no word more.
+        // With `|`, the prefix `@` asks for a login shell and takes no extra word.
         let own_argv0 = prefixes.own_argv0 && !prefixes.user_shell;
         let argv0 = match own_argv0 {
             true => self.argument(start, refuses)?,
@@ -217,7 +220,8 @@ impl CommandReader<'_> {
         })
     }
 
-    /// `{{ venv }}/bin/gunicorn` is one program, whatever spaces its placeholder holds.
+    /// Joins words: `{{ venv }}/bin/gunicorn` is one program, whatever spaces its placeholder
+    /// contains.
     fn join(&mut self, first: &mut RawWord, start: usize) -> Result<(), CommandFault> {
         let mut at = 0;
         while let Some(range) = self.placeholders.get(at) {
@@ -274,7 +278,8 @@ impl CommandReader<'_> {
         Ok(Word { text, span, unknown, variables })
     }
 
-    /// Does the word overlap a placeholder? Words come in order, so each range is passed once.
+    /// Whether the word overlaps a placeholder. Words come in order, so each range is skipped only
+    /// once.
     fn in_placeholder(&mut self, raw: &RawWord) -> bool {
         while let Some(range) = self.placeholders.get(self.next_placeholder) {
             if range.end > raw.start {
@@ -298,7 +303,7 @@ impl CommandReader<'_> {
             word.span = self.value.span_of(raw.start + length..raw.end);
         }
         match program_fault(word.text.as_str()) {
-            // A lone `|` is the shell itself.
+            // A lone `|` runs the shell itself.
             Some(ExecFaultKind::EmptyProgram) if prefixes.user_shell => Ok((word, prefixes)),
             Some(kind) if word.unknown.is_none() => {
                 Err(CommandFault { kind, span: word.span, refuses })
@@ -308,19 +313,19 @@ impl CommandReader<'_> {
     }
 }
 
-/// The first systemd that has the prefix `|`.
+/// The first version of systemd that has the prefix `|`.
 const USER_SHELL_SINCE: u32 = 258;
 
-/// The prefixes of a program and how many bytes they take.
+/// The prefixes of a program, and their length in bytes.
 fn prefixes(text: &str, systemd: Option<u32>) -> (ExecPrefixes, usize) {
     let knows_shell = systemd.is_none_or(|version| version >= USER_SHELL_SINCE);
     let mut found = ExecPrefixes::default();
-    // `+`, `!` and `!!` exclude each other, but for `!` that a second one makes `!!`.
+    // `+`, `!` and `!!` exclude each other, except that a second `!` makes `!!`.
     let mut privileges = "";
     for (at, byte) in text.bytes().enumerate() {
         match (byte, privileges) {
             (b'-', _) if !found.ignore_failure => found.ignore_failure = true,
-            // `@VENV@/bin/gunicorn` is a template's.
+            // `@VENV@/bin/gunicorn` is a placeholder of a template.
             (b'@', _) if is_placeholder_at(text, at) => {
                 return (found, at);
             }
@@ -332,14 +337,14 @@ fn prefixes(text: &str, systemd: Option<u32>) -> (ExecPrefixes, usize) {
             (b'!', "!") => privileges = "!!",
             _ => return (found, at),
         }
-        // `!!` had a meaning only for kernels without ambient capabilities, and is gone from 258
-        // on.
+        // `!!` had a meaning only for kernels without ambient capabilities, and does not exist from
+        // 258 on.
         found.full_privileges = matches!(privileges, "+" | "!");
     }
     (found, text.len())
 }
 
-/// Does a placeholder start here?
+/// Whether a placeholder starts here.
 fn is_placeholder_at(text: &str, at: usize) -> bool {
     let found = text.get(at..).and_then(placeholder::find);
     found.is_some_and(|found| found.start == 0)
@@ -360,7 +365,7 @@ fn program_fault(path: &str) -> Option<ExecFaultKind> {
     }
 }
 
-/// `filename_is_valid()`.
+/// Whether `filename_is_valid()` accepts the name.
 fn is_file_name(name: &str) -> bool {
     !name.contains('/') && name != "." && name != ".." && name.len() <= 255
 }
@@ -384,7 +389,8 @@ fn variables(text: &Text) -> Vec<Variable> {
             at = dollar + 2;
         } else if rest.starts_with('{') {
             let Some(length) = rest.find(['}', ':']) else { break };
-            // `${NAME:-3}` is a shell's: systemd leaves it as it is (measured on 252 and 262).
+            // `${NAME:-3}` is a shell's syntax: systemd leaves it as it is (measured on 252 and
+            // 262).
             if rest.as_bytes().get(length) == Some(&b':') {
                 at = dollar + 1 + length + 1;
                 continue;
@@ -403,7 +409,7 @@ fn variables(text: &Text) -> Vec<Variable> {
     found
 }
 
-/// `{{ x }}` and `{% x %}` in a value, in time linear in its length.
+/// The ranges of `{{ x }}` and `{% x %}` in a value, found in time linear in its length.
 fn braces(value: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;

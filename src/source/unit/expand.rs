@@ -12,15 +12,15 @@ use crate::source::{Lookup, Secret, Span, Text};
 pub struct ExpandedWord {
     /// The text; `None` if it is not known.
     pub text: Option<Text>,
-    /// The text with what is not known left as written, for telling options apart.
+    /// The text with its unknown parts left as written, which is enough to recognise options.
     pub written: Text,
     /// The word it came from.
     pub span: Span,
-    /// It holds a variable's value and must not be printed.
+    /// Whether the text contains a variable's value and must not be printed.
     pub secret: bool,
-    /// Why it is not known.
+    /// Why the text is not known.
     pub unknown: Option<String>,
-    /// It stands for any number of words, none too.
+    /// Whether the word can become any number of words, including none.
     pub splits: bool,
 }
 
@@ -39,8 +39,8 @@ impl fmt::Debug for ExpandedWord {
     }
 }
 
-/// The program and the arguments of a command. The program is never expanded, and the name after
-/// the prefix `@` is left out.
+/// Expands the program and the arguments of a command. The program itself is never expanded, and
+/// the name after the prefix `@` is left out.
 pub fn expand<'a>(
     command: &ExecCommand,
     lookup: impl Fn(&str) -> Lookup<&'a Secret>,
@@ -70,7 +70,7 @@ fn plain(word: &Word) -> ExpandedWord {
     }
 }
 
-/// `$NAME` as a whole word: the value, split at white space, quotes taken off.
+/// Expands `$NAME` as a whole word: the value is split at white space, and its quotes are removed.
 fn split<'a>(
     word: &Word,
     variable: &Variable,
@@ -98,8 +98,8 @@ fn split<'a>(
     }
 }
 
-/// `strv_split_full(EXTRACT_RELAX | EXTRACT_UNQUOTE)`: a backslash is taken off, a quote that is
-/// not closed ends with the value.
+/// `strv_split_full(EXTRACT_RELAX | EXTRACT_UNQUOTE)`: backslashes are removed, and an unclosed
+/// quote ends with the value.
 fn split_value(value: &str) -> Vec<String> {
     let mut parts = Vec::new();
     let mut part: Option<String> = None;
@@ -123,7 +123,7 @@ fn split_value(value: &str) -> Vec<String> {
     parts
 }
 
-/// `${NAME}` within a word, and `$$`.
+/// Expands `${NAME}` within a word, and `$$`.
 fn replace<'a>(
     word: &Word,
     variables: &[Variable],
@@ -156,7 +156,7 @@ fn replace<'a>(
     expanded
 }
 
-/// Copies text in which `$$` stands for `$`.
+/// Copies text, with `$$` replaced by `$`.
 fn copy_plain(to: &mut Text, from: &Text, start: usize, end: usize) {
     let mut at = start;
     while let Some(found) = from.as_str().get(at..end).and_then(|rest| rest.find("$$")) {
@@ -166,7 +166,7 @@ fn copy_plain(to: &mut Text, from: &Text, start: usize, end: usize) {
     copy(to, from, at, end);
 }
 
-/// Adds a variable's value, every character of which is where the variable is.
+/// Appends a variable's value. The place of each of its characters is the place of the variable.
 fn push(text: &mut Text, value: &str, span: Span) {
     let mut buffer = [0; 4];
     for character in value.chars() {

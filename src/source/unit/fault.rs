@@ -1,18 +1,18 @@
-//! Syntax faults of a unit file, in plain words.
+//! Syntax faults of a unit file.
 
 use std::fmt;
 
 use crate::source::Span;
 
-/// Something in a unit file that systemd does not read, or does not read the way it looks.
+/// Something in a unit file that systemd does not read, or reads differently from how it looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What it is.
+    /// The kind of fault.
     pub kind: FaultKind,
-    /// Where it is.
+    /// The place of the fault.
     pub span: Span,
-    /// systemd stops reading the file here: a unit whose fragment has such a fault is refused,
-    /// a drop-in counts up to this place.
+    /// Whether systemd stops reading the file here: then it refuses a unit whose fragment has the
+    /// fault, and a drop-in takes effect only up to this place.
     pub fatal: bool,
 }
 
@@ -26,11 +26,11 @@ pub enum FaultKind {
     /// A header with a quote, a backslash or a control character in it.
     HeaderBadCharacters,
     /// `[]`, `[[Service]]`: a header without a name or with a `[` in it. Only newer versions stop
-    /// there; older ones pass over such a section.
+    /// there; older ones ignore such a section.
     HeaderNoName,
     /// A line that is not UTF-8.
     NotUtf8,
-    /// A line of 1 MiB or more, also one that came about by continuations.
+    /// A line of 1 MiB or more, possibly joined from continuations.
     LineTooLong,
     /// A line that is neither a header nor `Key=value`.
     NoEquals,
@@ -38,9 +38,11 @@ pub enum FaultKind {
     EmptyKey,
     /// An assignment before the first header.
     OutsideSection,
-    /// White space after a backslash at the end of a line: it looks like a continuation.
+    /// White space after a backslash at the end of a line, which looks like a continuation but is
+    /// none.
     BlankAfterBackslash,
-    /// A header in the line after a backslash: it is part of the value before it.
+    /// A header in the line after a backslash: systemd reads the header as part of the value before
+    /// it.
     HeaderInContinuation,
     /// A byte order mark; systemd skips the first one.
     ByteOrderMark,
@@ -51,7 +53,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// Does systemd stop reading the file at this fault?
+    /// Whether systemd stops reading the file at this fault.
     pub fn is_fatal(self) -> bool {
         matches!(
             self,
@@ -64,7 +66,7 @@ impl FaultKind {
         )
     }
 
-    /// Is it worth knowing, but harmless?
+    /// Whether the fault is worth knowing but harmless.
     pub fn is_harmless(self) -> bool {
         matches!(self, Self::ByteOrderMark)
     }

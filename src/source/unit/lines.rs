@@ -12,19 +12,20 @@ pub(super) const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The logical lines of a file: comments taken out, continuations joined, not yet stripped.
+/// The logical lines of a file: comments removed, continuations joined, white space at the ends not
+/// yet stripped.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    /// In order.
+    /// The logical lines, in order.
     pub logical: Vec<Text>,
     /// Every comment line.
     pub comments: Vec<Span>,
-    /// What is wrong with the lines as lines. The last one may be fatal; what follows it was not
+    /// Faults of the lines as such. The last fault may be fatal; what follows a fatal fault was not
     /// read.
     pub faults: Vec<Fault>,
 }
 
-/// Cuts a file into its logical lines, up to the first fatal fault.
+/// Splits a file into its logical lines, up to the first fatal fault.
 pub(super) fn read(file: &SourceFile) -> Lines {
     let mut reader = LineReader {
         file,
@@ -55,8 +56,8 @@ struct Physical {
     next: usize,
 }
 
-/// One physical line: an end of line is `\n`, `\r`, NUL, or a run of them in which none repeats
-/// and NUL comes last.
+/// Reads one physical line. An end of line is `\n`, `\r`, NUL, or a run of them in which none
+/// repeats and NUL comes last.
 fn physical(bytes: &[u8], start: usize) -> Physical {
     let rest = bytes.get(start..).unwrap_or_default();
     let length = rest.iter().position(|b| end_of_line(*b) != 0).unwrap_or(rest.len());
@@ -87,7 +88,7 @@ fn end_of_line(byte: u8) -> u8 {
 struct LineReader<'f> {
     file: &'f SourceFile,
     lines: Lines,
-    /// The lines so far of a continuation.
+    /// The lines of an unfinished continuation.
     joined: Option<Text>,
     mark_seen: bool,
     nul_seen: bool,
@@ -102,7 +103,7 @@ impl LineReader<'_> {
         Span::new(self.file.id, start, end)
     }
 
-    /// One NUL is enough to tell; a file full of them needs no million of faults.
+    /// One fault for NUL is enough; a file full of NULs needs no million faults.
     fn note_nul(&mut self, end: usize, next: usize) {
         let ending = self.file.bytes.get(end..next).unwrap_or_default();
         if self.nul_seen {
@@ -114,7 +115,7 @@ impl LineReader<'_> {
         }
     }
 
-    /// Takes one physical line. `None` after a fatal fault.
+    /// Reads one physical line. Returns `None` after a fatal fault.
     fn take(&mut self, mut start: usize, end: usize) -> Option<()> {
         let bytes = self.file.bytes.get(start..end)?;
         if bytes.len() >= LINE_LIMIT {
@@ -138,8 +139,8 @@ impl LineReader<'_> {
         self.join(value, start)
     }
 
-    /// systemd looks at the encoding when a logical line is whole. A line too long is found
-    /// before; apart from that, which of the two faults is named makes no difference.
+    /// systemd checks the encoding once a logical line is complete. A line that is too long is
+    /// found before that; otherwise it makes no difference which of the two faults is named.
     fn not_utf8(&mut self, start: usize, end: usize) -> Option<()> {
         self.fault(FaultKind::NotUtf8, self.span(start, end));
         None

@@ -13,16 +13,16 @@ use super::template;
 use crate::host::{HostError, HostErrorKind};
 use crate::source::{SourceFile, Sources};
 
-/// Why there is no such unit.
+/// Why a unit could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadError {
-    /// No directory of the search path has it.
+    /// No directory of the search path contains the unit.
     NotFound {
         /// The name.
         name: UnitName,
         /// The directories that were searched.
         searched: Vec<PathBuf>,
-        /// What could not be read: it may be there.
+        /// What could not be read, and may contain the unit.
         problems: Vec<HostError>,
     },
 }
@@ -43,7 +43,7 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
-/// Loads one unit. Whoever loads many scans the search path once with [`UnitPaths`].
+/// Loads one unit. To load many, scan the search path once with [`UnitPaths`].
 pub fn load(sources: &Sources, name: &UnitName) -> Result<Unit, LoadError> {
     UnitPaths::scan(sources).load(sources, name)
 }
@@ -54,7 +54,7 @@ pub fn list(sources: &Sources) -> Listing {
 }
 
 /// Reads one file as a unit of its own: no search path, no drop-ins. The unit is named after the
-/// file; what follows the type's suffix (`app.service.j2`) is left out.
+/// file, without what follows the type's suffix (`app.service.j2`).
 pub fn from_file(sources: &Sources, path: &Path) -> Result<Unit, HostError> {
     let file = sources.load(path)?;
     let name = name_of_file(path);
@@ -67,7 +67,7 @@ pub fn from_file(sources: &Sources, path: &Path) -> Result<Unit, HostError> {
     Ok(unit)
 }
 
-/// A repository's file may be a template's.
+/// Parses a file of a repository, which may be a template.
 fn of_template(file: Arc<SourceFile>) -> UnitFile {
     let mut unit = syntax::parse(file);
     template::open(&mut unit);
@@ -97,7 +97,7 @@ fn drop_ins_beside(sources: &Sources, path: &Path) -> Result<Vec<PathBuf>, HostE
     }
 }
 
-/// The unit that a file is named after, also where more endings follow: `x.service.j2`.
+/// The name of the unit that a file is named after, even if more endings follow: `x.service.j2`.
 pub fn name_of_file(path: &Path) -> UnitName {
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
     let file = file.unwrap_or_default();

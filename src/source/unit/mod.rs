@@ -1,7 +1,7 @@
 //! systemd units: how systemd itself reads, merges and understands them.
 //!
-//! Sources: systemd.syntax(7), systemd.unit(5), systemd.exec(5), systemd.service(5), and what was
-//! measured on systemd 252 and 257; if a man page and the measurement differ, the measurement
+//! Sources: systemd.syntax(7), systemd.unit(5), systemd.exec(5), systemd.service(5), and
+//! measurements on systemd 252 and 257. If a man page and a measurement differ, the measurement
 //! counts. The tests compare this reader with systemd itself.
 
 pub mod effective;

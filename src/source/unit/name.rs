@@ -55,7 +55,7 @@ impl UnitKind {
         }
     }
 
-    /// The type that a suffix without its dot stands for.
+    /// The type with this suffix, given without its dot.
     pub fn from_suffix(suffix: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.suffix() == suffix)
     }
@@ -65,13 +65,14 @@ impl UnitKind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnitName {
     prefix: String,
-    /// What is after `@`: empty in a template, none without `@`.
+    /// What is after `@`: empty in a template, `None` without `@`.
     instance: Option<String>,
     kind: UnitKind,
 }
 
 impl UnitName {
-    /// A name as a user writes it: without a type's suffix it is a service, as for systemctl.
+    /// Parses a name as a user writes it: a name without a type's suffix is a service, as for
+    /// systemctl.
     pub fn parse(text: &str) -> Option<Self> {
         Self::exact(text).or_else(|| {
             let suffix = text.rsplit_once('.').map_or("", |(_, suffix)| suffix);
@@ -82,7 +83,7 @@ impl UnitName {
         })
     }
 
-    /// A whole name with its suffix, as a file bears it.
+    /// Parses a complete name with its suffix, as files are named.
     pub fn exact(text: &str) -> Option<Self> {
         let (name, suffix) = text.rsplit_once('.')?;
         let kind = UnitKind::from_suffix(suffix)?;
@@ -97,17 +98,17 @@ impl UnitName {
         (!prefix.is_empty()).then(|| Self { prefix: prefix.to_owned(), instance, kind })
     }
 
-    /// A name for text that has none.
+    /// A placeholder name for text that is no named unit.
     pub(super) fn unnamed() -> Self {
         Self { prefix: "unit".into(), instance: None, kind: UnitKind::Service }
     }
 
-    /// What is before `@`, or before the suffix.
+    /// The part before `@`, or before the suffix.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// What is between `@` and the suffix; none for a template and for a plain name.
+    /// The part between `@` and the suffix; `None` for a template and for a plain name.
     pub fn instance(&self) -> Option<&str> {
         self.instance.as_deref().filter(|instance| !instance.is_empty())
     }
@@ -117,7 +118,7 @@ impl UnitName {
         self.kind
     }
 
-    /// Is it a template: `web@.service`?
+    /// Whether it is a template: `web@.service`.
     pub fn is_template(&self) -> bool {
         self.instance.as_deref() == Some("")
     }
@@ -130,12 +131,12 @@ impl UnitName {
         }
     }
 
-    /// The template of an instance.
+    /// The template of an instance; `None` if this is not an instance.
     pub fn template(&self) -> Option<Self> {
         self.instance().map(|_| Self { instance: Some(String::new()), ..self.clone() })
     }
 
-    /// An instance of this template; `None` if this is none.
+    /// An instance of this template; `None` if this is not a template.
     pub fn with_instance(&self, instance: &str) -> Option<Self> {
         if !self.is_template() || instance.is_empty() {
             return None;
@@ -148,8 +149,8 @@ impl UnitName {
         self.prefix.rsplit_once('-').map_or(&self.prefix, |(_, last)| last)
     }
 
-    /// The directories that hold this unit's drop-ins, the most specific first, without the one
-    /// of the type as a whole: `a-b@i.service.d`, `a-b@.service.d`, `a-@i.service.d`,
+    /// The directories of this unit's drop-ins, the most specific first, without the directory for
+    /// all units of the type: `a-b@i.service.d`, `a-b@.service.d`, `a-@i.service.d`,
     /// `a-@.service.d`.
     pub fn drop_in_directories(&self) -> Vec<String> {
         let mut directories = Vec::new();
@@ -167,7 +168,7 @@ impl UnitName {
         format!("{}.d", self.kind.suffix())
     }
 
-    /// May a link of this name lead to a unit of that name (an alias)? The types have to agree,
+    /// Whether a link of this name may lead to the unit `target` (an alias). The types must agree;
     /// a template leads to a template, an instance to the same instance or to a template.
     pub fn may_alias(&self, target: &Self) -> bool {
         self.kind == target.kind
@@ -181,7 +182,8 @@ impl UnitName {
     }
 }
 
-/// `a-b-c` gives `a-b-`, that gives `a-`, that gives nothing.
+/// Drops the last component of a prefix: `a-b-c` gives `a-b-`, which gives `a-`, which gives
+/// nothing.
 fn shorten(prefix: &str) -> Option<String> {
     let trimmed = prefix.strip_suffix('-').unwrap_or(prefix);
     let dash = trimmed.rfind('-')?;
@@ -201,7 +203,7 @@ impl fmt::Display for UnitName {
     }
 }
 
-/// Undoes systemd's escapes: `-` is `/`, `\x2d` a byte. `None` if an escape is broken or the
+/// Undoes systemd's escapes: `-` is `/`, `\x2d` is a byte. `None` if an escape is broken or the
 /// result is not UTF-8.
 pub fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());

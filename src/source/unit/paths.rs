@@ -1,5 +1,5 @@
 //! Where systemd looks for units and drop-ins (systemd.unit(5), "Unit File Load Path"): one scan of
-//! the search path, shared by everything that loads units from it.
+//! the search path serves everything that loads units.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -35,10 +35,10 @@ pub const SEARCH_PATH: [&str; 13] = [
 /// The most links between units that systemd follows (`FOLLOW_MAX`).
 const FOLLOW_LIMIT: usize = 8;
 
-/// What the search path holds under one unit's name; of several the first counts.
+/// The entry of the search path for a unit's name. Of several, the first in the path counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum PathEntry {
-    /// A fragment: a file, or a link to one outside of the search path.
+    /// A fragment: a file, or a link to a file outside the search path.
     Fragment(PathBuf),
     /// An empty file, or a link to `/dev/null`.
     Masked(PathBuf),
@@ -52,7 +52,7 @@ type Listed = Rc<Result<Vec<OsString>, HostError>>;
 /// A unit found by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
-    /// The unit's own name, where it was asked for by an alias.
+    /// The unit's own name, which may differ from the alias that was requested.
     pub name: UnitName,
     /// Its fragment's path.
     pub path: PathBuf,
@@ -62,14 +62,15 @@ pub(super) struct Found {
 /// The drop-ins of a unit.
 pub(super) struct DropIns {
     pub files: Vec<PathBuf>,
-    /// Empty files and links to `/dev/null`, which hide what has their name lower down.
+    /// Empty files and links to `/dev/null`, which hide drop-ins of the same name in directories of
+    /// lower priority.
     pub masked: Vec<PathBuf>,
 }
 
 /// A link in a `.wants`, `.requires` or `.upholds` directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pull {
-    /// The unit that pulls this one in, with the kind of directory: `multi-user.target.wants`.
+    /// The unit that pulls this one in, with the kind of dependency: `multi-user.target.wants`.
     pub directory: String,
     /// The link.
     pub path: PathBuf,
@@ -78,7 +79,7 @@ pub struct Pull {
 /// All units of a search path.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
-    /// Units with a fragment, by name; templates, and the instances that something pulls in.
+    /// Units with a fragment, by name: templates too, and the instances that other units pull in.
     pub units: Vec<UnitName>,
     /// Units that are masked.
     pub masked: Vec<UnitName>,
@@ -91,14 +92,15 @@ pub struct Listing {
 pub struct UnitPaths {
     directories: Vec<PathBuf>,
     entries: FxHashMap<UnitName, PathEntry>,
-    /// The links that lead to a unit, directly or over other links.
+    /// The aliases that lead to each unit, directly or through other links.
     aliases: FxHashMap<UnitName, Vec<UnitName>>,
-    /// `x.service.d` and the directories that hold one, in the order of the search path.
+    /// For each name such as `x.service.d`, the indices of the search directories that have it, in
+    /// order.
     drop_ins: FxHashMap<String, Vec<usize>>,
     pulls: BTreeMap<UnitName, Vec<Pull>>,
     /// What could not be read.
     pub problems: Vec<HostError>,
-    /// The version of the systemd that reads them.
+    /// The version of the systemd that will read the units.
     pub systemd: Option<u32>,
     listed: RefCell<FxHashMap<PathBuf, Listed>>,
 }
@@ -118,12 +120,12 @@ impl UnitPaths {
         scan.finish()
     }
 
-    /// The directories that exist, in order, each once.
+    /// The directories that exist, in order and without duplicates.
     pub fn directories(&self) -> &[PathBuf] {
         &self.directories
     }
 
-    /// Finds a unit: by its name, over links, by its template.
+    /// Finds a unit by its name, through links, or by its template.
     pub(super) fn find(&self, name: &UnitName) -> Option<Found> {
         let mut name = name.clone();
         for _ in 0..=FOLLOW_LIMIT {
@@ -161,18 +163,18 @@ impl UnitPaths {
         names
     }
 
-    /// Has anybody enabled a unit here, whichever it is? What the distribution brings is not counted.
+    /// Whether any unit at all was enabled in `/etc`, that is, not by the distribution.
     pub fn enables_any(&self) -> bool {
         self.pulls.values().flatten().any(|pull| pull.path.starts_with("/etc"))
     }
 
-    /// What pulls a unit in under one of these names.
+    /// The links that pull a unit in under one of these names.
     pub(super) fn pulls(&self, names: &[UnitName]) -> Vec<Pull> {
         names.iter().filter_map(|name| self.pulls.get(name)).flatten().cloned().collect()
     }
 
-    /// The drop-ins of a unit with these names, in the order in which they apply. Of one file name
-    /// the first directory's counts, whatever it is.
+    /// The drop-ins of a unit with these names, in the order in which they apply. Of several files
+    /// with one name, the one in the first directory counts, even if it masks the others.
     pub(super) fn drop_ins(
         &self,
         host: &dyn Host,
@@ -233,8 +235,7 @@ impl UnitPaths {
         names
     }
 
-    /// Every unit of the search path that has a fragment. Names that are only aliases are left
-    /// out.
+    /// Every unit of the search path that has a fragment. Names that are only aliases are left out.
     pub fn list_units(&self) -> Listing {
         let mut listing = Listing { problems: self.problems.clone(), ..Listing::default() };
         for (name, entry) in &self.entries {
@@ -253,8 +254,9 @@ impl UnitPaths {
         listing
     }
 
-    /// Do a unit's files hold `needle` anywhere? A quick look before a unit is read in full. What
-    /// cannot be read counts as a yes, so that reading it in full tells why.
+    /// Whether any of a unit's files contains `needle`: a quick check before the unit is read in
+    /// full. A file that cannot be read counts as a yes, so that reading the unit in full shows
+    /// why.
     pub fn mentions(&self, sources: &Sources, name: &UnitName, needle: &[u8]) -> bool {
         let Some(found) = self.find(name) else { return false };
         let mut names = vec![found.name.clone()];
@@ -270,7 +272,8 @@ impl UnitPaths {
     }
 }
 
-/// `null_or_empty()`: an empty file or a device. An image has no devices before it is started.
+/// `null_or_empty()`: whether it is an empty file or a device. An image contains no devices before
+/// it is started.
 fn is_mask(lookup: &Lookup) -> bool {
     match &lookup.outcome {
         Outcome::Missing { at } => {
@@ -289,9 +292,10 @@ fn is_mask(lookup: &Lookup) -> bool {
 struct Scan<'h> {
     host: &'h dyn Host,
     paths: UnitPaths,
-    /// The directories free of links, to see each once and to tell aliases from linked units.
+    /// The directories with their links resolved, to visit each only once and to distinguish
+    /// aliases from linked units.
     resolved: FxHashSet<PathBuf>,
-    /// The order in which names were found, by directory.
+    /// For each name, its paths in the order of the search path.
     seen: FxHashMap<UnitName, Vec<PathBuf>>,
 }
 
@@ -336,7 +340,7 @@ impl<'h> Scan<'h> {
         }
     }
 
-    /// What is not there is not a problem; what cannot be read is one.
+    /// Records an error. A missing file is not a problem; an unreadable one is.
     fn problem(&mut self, error: HostError) {
         if !matches!(error.kind, HostErrorKind::NotFound | HostErrorKind::NotADirectory) {
             self.paths.problems.push(error);
@@ -358,7 +362,7 @@ impl<'h> Scan<'h> {
 
     fn finish(mut self) -> UnitPaths {
         for (name, paths) in std::mem::take(&mut self.seen) {
-            // What systemd cannot use under a name is ignored for the next directory's.
+            // An entry that systemd cannot use is skipped in favour of the next directory's.
             if let Some(entry) = paths.iter().find_map(|path| self.entry(&name, path)) {
                 self.paths.entries.insert(name, entry);
             }
@@ -388,8 +392,8 @@ impl<'h> Scan<'h> {
             FileKind::File if metadata.size == 0 => Some(PathEntry::Masked(path.into())),
             FileKind::File => Some(PathEntry::Fragment(path.into())),
             FileKind::Link => self.link(name, path),
-            // A directory, a fifo: systemd takes none of them for a unit, and whoever put it there
-            // meant one.
+            // A directory or a fifo: systemd does not accept it as a unit, although whoever put it
+            // there meant one.
             kind => {
                 let kind = HostErrorKind::NotAFile(kind);
                 self.problem(HostError { path: path.into(), kind });
@@ -411,7 +415,8 @@ impl<'h> Scan<'h> {
         let directory = self.host.look(target.parent().unwrap_or(Path::new("/"))).resolved;
         if self.resolved.contains(&directory) {
             let Some(target) = target.file_name()?.to_str().and_then(UnitName::exact) else {
-                // No name of a unit, and where links form a cycle no file either.
+                // The target's name is not a unit's name. If links form a cycle, there is no file
+                // either.
                 if let Outcome::Failed(error) = self.host.look(path).outcome {
                     self.problem(error);
                 }

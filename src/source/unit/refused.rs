@@ -6,7 +6,8 @@ use super::specifier::{Expansion, Specifiers};
 use super::syntax::Assignment;
 use crate::source::placeholder;
 
-/// Is it an assignment for which systemd refuses the unit? What is not known is not judged.
+/// Returns a fault if systemd refuses the unit because of this assignment. Unknown values are not
+/// judged.
 pub(super) fn check(assignment: &Assignment, specifiers: &Specifiers) -> Option<ValueFault> {
     let value = assignment.value.as_str();
     let user = matches!(assignment.key.value.as_str(), "User" | "Group");
@@ -35,7 +36,7 @@ pub(super) fn check(assignment: &Assignment, specifiers: &Specifiers) -> Option<
     }
 }
 
-/// `valid_user_group_name()` in its relaxed form, or a number.
+/// Whether the name is valid for `valid_user_group_name()` in its relaxed form, or is a number.
 fn is_account(name: &str) -> bool {
     if !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()) {
         return name.parse::<u32>().is_ok_and(|number| number != u32::MAX && number != 0xffff);

@@ -5,44 +5,44 @@ use std::path::{Path, PathBuf};
 use super::name::{self, UnitName};
 use crate::source::{Span, Text};
 
-/// What specifiers are expanded from, and who expands them.
+/// What is needed to expand specifiers: the unit, and the systemd that expands them.
 #[derive(Debug, Clone)]
 pub struct Specifiers {
     /// The unit's name.
     pub name: UnitName,
-    /// Its fragment's path on the machine that runs it, where that is known.
+    /// Its fragment's path on the machine that runs the unit, if known.
     pub fragment: Option<PathBuf>,
-    /// The version of the systemd that reads the unit, where that is known.
+    /// The version of the systemd that reads the unit, if known.
     pub systemd: Option<u32>,
 }
 
-/// What became of a text.
+/// The result of expanding a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expansion {
     /// All of it is known.
     Known(Text),
-    /// Something in it depends on the machine or on a template's instance.
+    /// Something in the text depends on the machine or on a template's instance.
     NotKnown {
-        /// The text, in which the specifiers that are not known are as written.
+        /// The text, with the unknown specifiers left as written.
         written: Text,
-        /// The first of them and why it is not known.
+        /// The first unknown specifier and why it is not known.
         why: String,
     },
     /// A specifier that systemd does not have: it refuses the value.
     Invalid(Span),
 }
 
-/// One specifier.
+/// The expansion of one specifier.
 enum One {
     Value(String),
     NotKnown(&'static str),
     Invalid,
-    /// `%` before something that is not a letter or digit stays as it is.
+    /// A `%` before something that is not a letter or digit, which stays as it is.
     Literal,
 }
 
 impl Specifiers {
-    /// For a unit whose fragment's place is not known.
+    /// For a unit whose fragment's path is not known.
     pub fn new(name: UnitName) -> Self {
         Self { name, fragment: None, systemd: None }
     }
@@ -155,10 +155,10 @@ fn unescaped(text: &str) -> One {
     }
 }
 
-/// Copies a part of a text with its map.
+/// Copies a part of a text together with its map to the file.
 pub(super) fn copy(to: &mut Text, from: &Text, start: usize, end: usize) {
     let Some(part) = from.as_str().get(start..end) else { return };
-    // Where the map jumps, the part is cut: a plain copy would lose the jump.
+    // The copy is split where the map jumps: copying in one piece would lose the jump.
     let mut run = start;
     let mut last = from.offset(start);
     let mut at = start;

@@ -1,9 +1,9 @@
 //! The syntax of a unit file (systemd.syntax(7)), as systemd itself reads it.
 //!
-//! The `configparser` crate splits names from values. It knows neither repeated sections and names
-//! nor systemd's continuations and comments, and it trims Unicode white space, where systemd trims
-//! only ASCII. So it is given logical lines (see `lines`), each made unique by its number and with
-//! sentinels around its parts, in portions, so that its maps stay small.
+//! The `configparser` crate splits names from values. The crate supports neither repeated sections
+//! and names nor systemd's continuations and comments, and it trims Unicode white space, where
+//! systemd trims only ASCII. Therefore it is given logical lines (see `lines`), each made unique by
+//! its number and with sentinels around its parts, in portions that keep the crate's maps small.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct UnitFile {
     pub sections: Vec<Spanned<String>>,
     /// Every assignment, in order.
     pub assignments: Vec<Assignment>,
-    /// What systemd does not read, or reads otherwise than it looks, in order.
+    /// What systemd does not read, or reads differently from how it looks, in order.
     pub faults: Vec<Fault>,
     /// Every comment line.
     pub comments: Vec<Span>,
@@ -38,16 +38,17 @@ pub struct Assignment {
     pub section: Arc<str>,
     /// The name before `=`.
     pub key: Spanned<String>,
-    /// The value, continuations joined, white space at its ends taken off.
+    /// The value, with continuations joined and white space at its ends removed.
     pub value: Text,
-    /// From the name's first byte to the value's last.
+    /// The range from the name's first byte to the value's last.
     pub span: Span,
 }
 
 impl Assignment {
-    /// Is it `key` in `section`?
+    /// Whether it sets `key` in `section`.
     pub fn is(&self, section: &str, key: &str) -> bool {
-        // Most names differ in length already, and the sections of a service hardly ever do.
+        // The keys are compared first: most differ already in length, while most sections are the
+        // same.
         self.key.value == key && *self.section == *section
     }
 }
@@ -58,7 +59,7 @@ impl UnitFile {
         self.faults.iter().find(|fault| fault.fatal)
     }
 
-    /// What follows behind a section's header on its line, without the spaces before it.
+    /// What follows a section's header on its line, without the spaces before it.
     pub fn behind_header(&self, line: Span) -> Option<Span> {
         let text = self.file.slice(line);
         let bracket = memchr::memchr(b']', text)?;
@@ -75,7 +76,7 @@ impl UnitFile {
         Some(Span::new(at.file, kept.len(), line.len()))
     }
 
-    /// The assignments of one key, in order.
+    /// The assignments of one key in a section, in order.
     pub fn all<'a>(
         &'a self,
         section: &'a str,
@@ -85,17 +86,18 @@ impl UnitFile {
     }
 }
 
-/// The first version of those that were asked which refuses a header that is empty or holds a `[`;
-/// 252 takes it for the name of a section that it does not know.
+/// The first examined version that refuses a header that is empty or contains a `[`; 252 takes it
+/// for the name of an unknown section.
 const STRICT_HEADERS: u32 = 262;
 
-/// Reads a unit file or drop-in, as every version of systemd does. Never fails: what cannot be read
-/// is among the faults.
+/// Reads a unit file or drop-in by the rules that all versions of systemd share. Never fails: what
+/// cannot be read is among the faults.
 pub fn parse(file: Arc<SourceFile>) -> UnitFile {
     parse_as(file, None)
 }
 
-/// Reads it as this version of systemd does.
+/// Reads a unit file or drop-in as this version of systemd does; if it is unknown, as all versions
+/// do.
 pub fn parse_as(file: Arc<SourceFile>, systemd: Option<u32>) -> UnitFile {
     let read = lines::read(&file);
     let mut parser = Parser {
@@ -119,15 +121,15 @@ pub fn parse_as(file: Arc<SourceFile>, systemd: Option<u32>) -> UnitFile {
         }
     }
     let mut unit = parser.unit;
-    // A fault in a header is before whatever the lines further down have: those were never read by
-    // systemd.
+    // After a fatal fault in a header systemd reads no further, so the faults of later lines are
+    // dropped.
     let stop = unit.fatal().map(|fault| fault.span.start);
     unit.faults.extend(read.faults.into_iter().filter(|f| stop.is_none_or(|s| f.span.start < s)));
     unit.faults.sort_by_key(|fault| (fault.span.start, fault.fatal));
     unit
 }
 
-/// Cuts the lines into runs of about [`PORTION`] bytes.
+/// Divides the lines into runs of about [`PORTION`] bytes.
 fn portions(mut lines: &[Text]) -> Vec<&[Text]> {
     let mut portions = Vec::new();
     while !lines.is_empty() {
@@ -147,11 +149,11 @@ fn portions(mut lines: &[Text]) -> Vec<&[Text]> {
     portions
 }
 
-/// What `configparser` makes of one stripped line: its name and, after `=`, its value, both with
-/// the white space around them; nothing for a header or an empty line.
+/// How `configparser` splits one stripped line: the lengths of its name and of its value after `=`,
+/// both with the white space around them; `None` for a header or an empty line.
 type Split = Option<(usize, Option<usize>)>;
 
-/// For each line the lengths of what is before and after its first `=`.
+/// For each line, the lengths of the parts before and after its first `=`.
 fn split(lines: &[Text]) -> Vec<Split> {
     let mut input = String::new();
     for (number, line) in lines.iter().enumerate() {
@@ -166,8 +168,8 @@ fn split(lines: &[Text]) -> Vec<Split> {
     }
     let mut found = vec![None; lines.len()];
     let mut ini = Ini::new_from_defaults(defaults());
-    // No line that was written above can be refused; if one ever were, all of them would be
-    // reported as lines without `=` and not be ignored in silence.
+    // `configparser` cannot refuse the lines written above. If it ever did, all of them would be
+    // reported as lines without `=` rather than ignored silently.
     let sections = ini.read(input).unwrap_or_default();
     for (key, value) in sections.into_values().flatten() {
         let Some((number, key)) = key.split_once('|') else { continue };
@@ -194,7 +196,7 @@ fn defaults() -> configparser::ini::IniDefault {
 struct Parser {
     unit: UnitFile,
     section: Option<Arc<str>>,
-    /// Is a header refused that is empty or holds a `[`?
+    /// Whether a header that is empty or contains a `[` is refused.
     strict: bool,
 }
 
@@ -203,7 +205,7 @@ impl Parser {
         self.unit.faults.push(Fault { kind, span, fatal: kind.is_fatal() });
     }
 
-    /// Takes one logical line. `None` after a fatal fault.
+    /// Reads one logical line. Returns `None` after a fatal fault.
     fn line(&mut self, whole: &Text, split: Split) -> Option<()> {
         let line = whole.trim();
         if line.as_str().is_empty() {

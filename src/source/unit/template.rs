@@ -1,5 +1,5 @@
-//! Unit files generated from a template: what is between `{% if … %}` and `{% endif %}` may be
-//! present or not, so its value is not known yet.
+//! Unit files generated from a template: lines between `{% if … %}` and `{% endif %}` may be
+//! present or not, so their values are not known yet.
 //!
 //! Sources: Jinja's block statements, ERB's `<% if … %>`, Go's `{{ if … }}`, Mustache's `{{#x}}`.
 
@@ -8,10 +8,10 @@ use std::collections::HashSet;
 use super::syntax::{Assignment, UnitFile};
 use crate::source::{SourceFile, Text};
 
-/// What is in the place of such a value: a placeholder, whatever it was.
+/// The value that takes the place of such a value: some placeholder.
 const VALUE: &str = "{% if %}";
 
-/// What a line of a template does to those after it.
+/// The effect of a template's line on the lines after it.
 #[derive(Debug, PartialEq, Eq)]
 enum TemplateStep {
     Opens,
@@ -20,8 +20,8 @@ enum TemplateStep {
     Neither,
 }
 
-/// Takes out the lines of the template's own language, and what is known about values that depend
-/// on them. Of several for one setting (`if` and `else`) one is left.
+/// Removes the lines of the template's own language, and makes values that depend on them unknown.
+/// If several lines inside blocks set one setting (`if` and `else`), one of them is kept.
 pub(super) fn open(unit: &mut UnitFile) {
     let Some(lines) = steps(&unit.file) else { return };
     let mut depth = 0_usize;
@@ -51,7 +51,7 @@ pub(super) fn open(unit: &mut UnitFile) {
     }
     unit.assignments.retain(|line| !own.contains(&line.span.start));
     unit.faults.retain(|fault| !own.contains(&fault.span.start));
-    // The blocks are in order and in none of each other.
+    // The blocks are in order and do not nest.
     let hangs = |line: &Assignment| {
         let behind = hanging.partition_point(|(_, to)| *to <= line.span.start);
         hanging.get(behind).is_some_and(|(from, _)| *from <= line.span.start)
@@ -69,8 +69,8 @@ pub(super) fn open(unit: &mut UnitFile) {
     });
 }
 
-/// The lines of the template's language, by the place of their first byte that is not a space; none
-/// where there are none.
+/// The lines of the template's language, by the offset of their first byte that is not a space;
+/// `None` if there are no such lines.
 fn steps(file: &SourceFile) -> Option<Vec<(u32, TemplateStep)>> {
     let mut steps = Vec::new();
     let mut at = 0;
@@ -88,7 +88,8 @@ fn step(line: &[u8]) -> Option<TemplateStep> {
     let text = std::str::from_utf8(line).ok()?;
     let whole = |open: &str, close: &str| {
         let inner = text.strip_prefix(open)?.strip_suffix(close)?;
-        // `{{ a }} … {{ b }}`, `{% if x %}Name=value{% endif %}`: no line of the language's own.
+        // `{{ a }} … {{ b }}`, `{% if x %}Name=value{% endif %}`: these are not lines of the
+        // template's own language.
         (!inner.contains(close)).then(|| inner.trim_matches(['-', '+', '~', ' ', '\t']))
     };
     if let Some(words) = whole("{%", "%}") {

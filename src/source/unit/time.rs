@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A time span: a number of microseconds, or without end.
+/// A time span: a number of microseconds, or infinity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TimeSpan {
@@ -13,7 +13,7 @@ pub enum TimeSpan {
 }
 
 impl TimeSpan {
-    /// As a duration; nothing for `infinity`.
+    /// The time span as a duration; `None` for `infinity`.
     pub fn duration(self) -> Option<Duration> {
         match self {
             Self::Microseconds(count) => Some(Duration::from_micros(count)),
@@ -27,7 +27,7 @@ const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// Units of time; of two that start alike the longer is first.
+/// Units of time. Of two units that start alike, the longer comes first.
 const UNITS: [(&str, u64); 31] = [
     ("seconds", SECOND),
     ("second", SECOND),
@@ -76,7 +76,7 @@ pub fn parse_seconds(text: &str) -> Option<TimeSpan> {
         if rest.is_empty() {
             return something.then_some(TimeSpan::Microseconds(total));
         }
-        // strtoll(3) takes a sign; systemd refuses the minus.
+        // strtoll(3) accepts a sign, but systemd refuses a minus.
         let unsigned = match rest.strip_prefix('+') {
             Some(after) if after.starts_with(|c: char| c.is_ascii_digit()) => after,
             _ => rest,

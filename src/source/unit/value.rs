@@ -1,6 +1,6 @@
 //! Values of settings: booleans, modes, sizes, enumerations, as systemd's parsers accept them.
 
-/// `parse_boolean()`.
+/// Parses a boolean as `parse_boolean()` does.
 pub fn parse_boolean(text: &str) -> Option<bool> {
     let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
     if is(&["1", "yes", "y", "true", "t", "on"]) {
@@ -12,13 +12,14 @@ pub fn parse_boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// An octal mode, `0o7777` at most.
+/// Parses an octal mode, `0o7777` at most.
 pub fn parse_mode(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
     digits.then(|| u32::from_str_radix(text, 8).ok()).flatten().filter(|mode| *mode <= 0o7777)
 }
 
-/// A size in bytes with the suffixes `K M G T P E` to the base 1024, `infinity` is nothing.
+/// Parses a size in bytes with the suffixes `K M G T P E` to the base 1024; `Some(None)` for
+/// `infinity`.
 pub fn parse_size(text: &str) -> Option<Option<u64>> {
     if text == "infinity" {
         return Some(None);
@@ -48,7 +49,7 @@ macro_rules! enumeration {
         pub enum $name { $($variant),+ }
 
         impl $name {
-            /// Every word that systemd takes.
+            /// Every word that systemd accepts.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
 
             /// The word's meaning; `None` if systemd ignores it.
@@ -123,7 +124,8 @@ const SIGNALS: &[&str] = &[
     "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "POLL", "PWR", "SYS",
 ];
 
-/// A signal's name in full, with or without `SIG`, or its number: `SIGHUP` for `HUP` and `1`.
+/// A signal's full name, from its name with or without `SIG`, or from its number: `SIGHUP` for
+/// `HUP` and `1`.
 pub fn parse_signal(text: &str) -> Option<String> {
     if let Ok(number) = text.parse::<u8>() {
         return (1..=64).contains(&number).then(|| {
@@ -142,7 +144,7 @@ pub fn parse_signal(text: &str) -> Option<String> {
     known.then(|| format!("SIG{name}"))
 }
 
-/// Linux's numbers on the architectures that have the common ones.
+/// Linux's signal numbers on the architectures that use the common ones.
 const NUMBERED: [&str; 32] = [
     "", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
     "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",

@@ -1,15 +1,16 @@
-//! systemd's version, from the name of its own library: no program is run for it.
+//! systemd's version, read from the file name of its own library, so that no program has to run.
 
 use std::path::{Path, PathBuf};
 
 use crate::host::Host;
 
-/// Where `libsystemd-shared-252.so` is: below `/usr/lib/systemd` (Arch, Ubuntu), `/usr/lib64`
-/// (Fedora, openSUSE, Gentoo) or the directory of the machine's architecture (Debian from 12 on).
+/// The directories of `libsystemd-shared-252.so`: `/usr/lib/systemd` (Arch, Ubuntu),
+/// `/usr/lib64/systemd` (Fedora, openSUSE, Gentoo), or the directory of the machine's architecture
+/// (Debian from 12 on).
 const PLACES: [&str; 4] =
     ["/usr/lib/systemd", "/usr/lib64/systemd", "/lib/systemd", "/lib64/systemd"];
 
-/// The version and the file that shows it.
+/// The installed version and the file that shows it.
 pub fn find(host: &dyn Host) -> Option<(u32, PathBuf)> {
     PLACES.iter().find_map(|place| in_directory(host, Path::new(place))).or_else(|| {
         let own = host.glob(Path::new("/usr/lib/*-linux-*/systemd")).ok()?;
@@ -20,7 +21,7 @@ pub fn find(host: &dyn Host) -> Option<(u32, PathBuf)> {
 fn in_directory(host: &dyn Host, place: &Path) -> Option<(u32, PathBuf)> {
     host.list(place).ok()?.iter().find_map(|name| {
         let rest = name.to_str()?.strip_prefix("libsystemd-shared-")?;
-        // A left-over of an upgrade, `libsystemd-shared-252.so.dpkg-tmp`, is not the library.
+        // `libsystemd-shared-252.so.dpkg-tmp`, left over from an upgrade, is not the library.
         let digits = rest.strip_suffix(".so")?.split(['.', '-', '~']).next()?;
         Some((digits.parse().ok()?, place.join(name)))
     })

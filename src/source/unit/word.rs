@@ -1,25 +1,26 @@
-//! Words as `extract_first_word()` of systemd splits them: quotes, escapes, white space.
+//! Splits a value into words as `extract_first_word()` of systemd does: quotes, escapes, white
+//! space.
 
 use crate::source::{Span, Text};
 
-/// Why a word could not be cut.
+/// Why a word could not be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WordFault {
     /// A quote is never closed.
     UnbalancedQuote,
-    /// An escape that systemd does not know (only where it insists on it).
+    /// An escape that systemd does not know (only with [`Escapes::Strict`]).
     BadEscape,
 }
 
 /// How escapes are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Escapes {
-    /// Decoded; an unknown one stays as it is (`EXTRACT_CUNESCAPE`, then the retry with
+    /// Decoded; an unknown escape stays as it is (`EXTRACT_CUNESCAPE`, then the retry with
     /// `EXTRACT_UNESCAPE_RELAX`).
     Decoded,
-    /// Decoded; an unknown one is a fault (`EXTRACT_CUNESCAPE` alone).
+    /// Decoded; an unknown escape is a fault (`EXTRACT_CUNESCAPE` alone).
     Strict,
-    /// A backslash is taken off, whatever follows stays (no flag).
+    /// A backslash is removed, and whatever follows stays (no flag).
     Dropped,
 }
 
@@ -28,19 +29,19 @@ pub(super) enum Escapes {
 pub(super) struct RawWord {
     /// The decoded bytes.
     pub bytes: Vec<u8>,
-    /// For each byte where it is in the value: first byte and the one after the last.
+    /// For each byte, its place in the value: the first byte and the one after the last.
     places: Vec<(u32, u32)>,
-    /// Where the word with its quotes is in the value.
+    /// The start of the word in the value, quotes included.
     pub start: usize,
-    /// The end of it.
+    /// The end of the word in the value, quotes included.
     pub end: usize,
-    /// It holds an escape that systemd does not know and keeps as written.
+    /// Whether it contains an escape that systemd does not know and keeps as written.
     pub unknown_escape: bool,
 }
 
 impl RawWord {
-    /// The word's text with its map to the file; bytes that are not UTF-8 are replaced, and the
-    /// second value says so.
+    /// The word's text with its map to the file, and whether it contained bytes that are not UTF-8,
+    /// which are replaced.
     pub fn text(&self, value: &Text) -> (Text, bool) {
         let mut text = Text::empty(value.file(), self.span(value).start as usize);
         let mut at = 0;
@@ -67,7 +68,7 @@ impl RawWord {
         text.push_str(character.encode_utf8(&mut buffer), span.start as usize, span.end as usize);
     }
 
-    /// Takes the next word in, with a space between: they are one.
+    /// Joins the next word to this one, with a space between them.
     pub fn join(&mut self, next: Self) {
         self.bytes.push(b' ');
         self.places.push((self.end as u32, next.start as u32));
@@ -77,17 +78,17 @@ impl RawWord {
         self.unknown_escape |= next.unknown_escape;
     }
 
-    /// Where the word with its quotes is in the file.
+    /// The place of the word in the file, quotes included.
     pub fn span(&self, value: &Text) -> Span {
         value.span_of(self.start..self.end)
     }
 }
 
-/// Cuts words off a value, one after the other.
+/// Takes words off a value, one after the other.
 #[derive(Debug)]
 pub(super) struct Words<'v> {
     value: &'v str,
-    /// Where the next word is looked for.
+    /// The offset at which the next word is looked for.
     pub at: usize,
 }
 
@@ -110,17 +111,17 @@ impl<'v> Words<'v> {
         }
     }
 
-    /// What is left to read.
+    /// The part of the value not yet read.
     pub fn rest(&self) -> &'v str {
         self.value.get(self.at..).unwrap_or_default()
     }
 
-    /// Is `token` here a word of its own?
+    /// Whether `token` is here as a word of its own.
     pub fn at_token(&self, token: &str) -> bool {
         self.rest().strip_prefix(token).is_some_and(|rest| rest.bytes().next().is_none_or(is_blank))
     }
 
-    /// The next word and the white space after it; nothing at the end.
+    /// Reads the next word and the white space after it; `None` at the end.
     pub fn next(&mut self, escapes: Escapes) -> Result<Option<RawWord>, WordFault> {
         self.skip_blanks();
         if self.rest().is_empty() {
@@ -169,7 +170,7 @@ impl<'v> Words<'v> {
     ) -> Result<(), WordFault> {
         let start = self.at;
         let Some(next) = self.byte(start + 1) else {
-            // A backslash at the very end.
+            // A backslash is the last character.
             self.at += 1;
             return match (escapes, quoted) {
                 (_, true) => Err(WordFault::UnbalancedQuote),
@@ -224,7 +225,7 @@ enum Decoded {
     Character(char),
 }
 
-/// `cunescape_one()`: what is after the backslash, and how many bytes it takes.
+/// `cunescape_one()`: the decoded character after the backslash, and the length of its escape.
 fn decode(text: &[u8]) -> Option<(Decoded, usize)> {
     let simple = |byte| Some((Decoded::Byte(byte), 1));
     match text.first()? {
@@ -264,7 +265,7 @@ fn number(digits: &[u8], radix: u32) -> Option<u32> {
     })
 }
 
-/// A span of one place in a value, for faults.
+/// The span of a range of a value, for faults.
 pub(super) fn span_of(value: &Text, start: usize, end: usize) -> Span {
     let length = value.as_str().len();
     value.span_of(start.min(length)..end.min(length))

@@ -1,37 +1,38 @@
-//! `pyvenv.cfg`, as Python's `site` module reads it (PEP 405): `key = value` lines, keys without
-//! regard to case, the last of a key wins. `venv` writes `version`, `virtualenv` and `uv` write
-//! `version_info`.
+//! `pyvenv.cfg`, as Python's `site` module reads it (PEP 405): `key = value` lines, keys are
+//! case-insensitive, and the last value of a key counts. `venv` writes `version`, `virtualenv` and
+//! `uv` write `version_info`.
 
 use super::Fault;
 use crate::source::{SourceFile, Span, Spanned};
 
-/// What `pyvenv.cfg` says.
+/// The content of `pyvenv.cfg`.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// `home`: the directory of the Python that made the environment.
+    /// `home`: the directory of the Python that created the environment.
     pub home: Option<Spanned<String>>,
-    /// `version`, or else `version_info`.
+    /// `version`, otherwise `version_info`.
     pub version: Option<Spanned<String>>,
-    /// `executable`: the interpreter behind it (Python 3.11 and later).
+    /// `executable`: the interpreter behind the environment (Python 3.11 and later).
     pub executable: Option<Spanned<String>>,
-    /// `command`: how it was made (Python 3.11 and later); names the directory it was made in.
+    /// `command`: how the environment was created (Python 3.11 and later), with the directory in
+    /// which it was created.
     pub command: Option<Spanned<String>>,
     /// `include-system-site-packages`.
     pub system_site_packages: bool,
 }
 
 impl Config {
-    /// The major and minor version that it names.
+    /// The major and minor version in the file.
     pub fn minor(&self) -> Option<(u8, u8)> {
         minor_of(&self.version.as_ref()?.value)
     }
 
-    /// The directory that the environment was made in, where `command` names one. It differs from
-    /// where the environment is when that was moved or copied.
+    /// The directory in which the environment was created, if `command` contains it. It differs
+    /// from the environment's present directory if the environment was moved or copied.
     pub fn made_in(&self) -> Option<&str> {
         let command = self.command.as_ref()?.value.as_str();
         let (_, rest) = command.split_once(" -m venv ")?;
-        // Options come before the directory, which is written last and unquoted.
+        // The options precede the directory, which is last and unquoted.
         rest.find('/').and_then(|start| rest.get(start..)).map(str::trim_end)
     }
 }
@@ -62,7 +63,7 @@ pub(super) fn parse(file: &SourceFile, faults: &mut Vec<Fault>) -> Config {
             "version_info" => version_info = spanned,
             "executable" => config.executable = spanned,
             "command" => config.command = spanned,
-            // `site` takes anything but `true` for false.
+            // For `site`, everything but `true` means false.
             "include-system-site-packages" => {
                 config.system_site_packages = value.trim().eq_ignore_ascii_case("true");
             }
@@ -73,7 +74,7 @@ pub(super) fn parse(file: &SourceFile, faults: &mut Vec<Fault>) -> Config {
     config
 }
 
-/// Major and minor of `3.11`, `3.11.7`, `3.12.0.final.0`, `3.13.0rc1` or `3.13t`.
+/// The major and minor version in `3.11`, `3.11.7`, `3.12.0.final.0`, `3.13.0rc1` or `3.13t`.
 pub(super) fn minor_of(text: &str) -> Option<(u8, u8)> {
     let (major, rest) = text.trim().split_once('.')?;
     let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();

@@ -24,18 +24,19 @@ pub enum DistributionKind {
 pub struct Distribution {
     /// The name as PEP 503 normalises it.
     pub name: String,
-    /// The version, where the directory's name contains one that PEP 440 knows.
+    /// The version, if the directory's name contains one that is valid by PEP 440.
     pub version: Option<Version>,
-    /// The `*.dist-info` directory (or its like).
+    /// The `*.dist-info` directory (or a similar one).
     pub path: PathBuf,
-    /// What kind it is.
+    /// How it was installed.
     pub kind: DistributionKind,
-    /// `METADATA` (or `PKG-INFO`) is there. Without it Python does not know the version, and pip
-    /// takes the package for broken.
+    /// Whether `METADATA` (or `PKG-INFO`) exists. Without it, Python does not know the version, and
+    /// pip considers the package broken.
     pub metadata_present: bool,
-    /// `RECORD` is there: the list of what was installed.
+    /// Whether `RECORD` exists: the list of what was installed.
     pub record_present: bool,
-    /// `direct_url.json` is there: it was installed from a URL or a directory, perhaps editable.
+    /// Whether `direct_url.json` exists: the distribution was installed from a URL or a directory,
+    /// and may be editable.
     pub direct_url_present: bool,
 }
 
@@ -51,7 +52,7 @@ pub fn normalise(name: &str) -> String {
     normal
 }
 
-/// Takes an entry of `site-packages` for a distribution, if it is one.
+/// Reads an entry of `site-packages` as a distribution, if it is one.
 pub(super) fn read(
     host: &dyn Host,
     path: &Path,
@@ -101,10 +102,11 @@ pub(super) fn read(
     Some(found)
 }
 
-/// `name-version`; a name may hold `-` where an old tool did not escape it, a version may not.
+/// Splits `name-version`; a name may contain `-` if an old tool did not escape it, but a version
+/// may not.
 fn split(stem: &str) -> (&str, Option<Version>) {
     match stem.rsplit_once('-') {
-        // `1.0_1` stands for `1.0-1`, as wheels escape it.
+        // `1.0_1` means `1.0-1`, as wheels escape it.
         Some((name, text)) => {
             match Version::from_str(text).or_else(|_| Version::from_str(&text.replace('_', "-"))) {
                 Ok(version) => (name, Some(version)),
@@ -115,7 +117,7 @@ fn split(stem: &str) -> (&str, Option<Version>) {
     }
 }
 
-/// `name-1.0-py3.11(-platform)` without what the Python version adds.
+/// `name-1.0-py3.11(-platform)` without the Python version and platform.
 fn without_python(stem: &str) -> &str {
     let python = |start: &usize| {
         stem.get(start + 3..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))

@@ -1,4 +1,4 @@
-//! Environment markers (PEP 508) as a Python of this environment on Linux evaluates them.
+//! Environment markers (PEP 508), evaluated as a Python of this environment does on Linux.
 
 use std::str::FromStr;
 
@@ -6,8 +6,8 @@ use pep508_rs::{ExtraName, MarkerEnvironment, MarkerEnvironmentBuilder, MarkerTr
 
 use super::{Venv, python_version};
 
-/// The most bytes of one marker that are read; the grammar is recursive and its decision diagram
-/// grows with every comparison, so that a bound is needed.
+/// The longest marker that is read, in bytes. The grammar is recursive, and the decision diagram
+/// grows with every comparison, so a bound is needed.
 const MARKER_LIMIT: usize = 4096;
 /// The deepest nesting of parentheses that is read.
 const NESTING_LIMIT: usize = 50;
@@ -16,12 +16,12 @@ const NESTING_LIMIT: usize = 50;
 #[derive(Debug, Clone)]
 pub struct Markers {
     environment: MarkerEnvironment,
-    /// The patch release is known, not only the minor version.
+    /// Whether the patch release is known, and not only the minor version.
     full_version: bool,
 }
 
 impl Markers {
-    /// CPython `major.minor` on Linux x86_64; `full` is `3.11.7` where that is known.
+    /// CPython `major.minor` on Linux x86_64; `full` is a version such as `3.11.7`, if known.
     pub fn new(version: (u8, u8), full: Option<&str>) -> Option<Self> {
         let short = format!("{}.{}", version.0, version.1);
         let full = full.filter(|text| text.matches('.').count() >= 2);
@@ -43,7 +43,8 @@ impl Markers {
         Some(Self { environment, full_version: full.is_some() })
     }
 
-    /// Does the marker hold? `text` is the marker as written; an error says what is not known.
+    /// Whether the marker is true. `text` is the marker as written; an error says what is not
+    /// known.
     pub fn holds(
         &self,
         marker: &MarkerTree,
@@ -72,14 +73,14 @@ impl Venv {
             // virtualenv writes `3.11.7.final.0`.
             v.value.splitn(4, '.').take(3).collect::<Vec<_>>().join(".")
         });
-        // Another minor in pyvenv.cfg than in lib/ says nothing of the patch release.
+        // If pyvenv.cfg has a different minor version than lib/, its patch release says nothing.
         let full =
             full.filter(|_| self.config.as_ref().and_then(super::Config::minor) == Some(version));
         Markers::new(version, full.as_deref()).ok_or_else(|| "the Python version is not one".into())
     }
 }
 
-/// Reads a marker. Bounded in length and depth; an error never quotes a URL.
+/// Reads a marker, bounded in length and depth; an error never quotes a URL.
 pub fn parse(text: &str) -> Result<MarkerTree, String> {
     bounded(text)?;
     comparable(text)?;
@@ -90,8 +91,8 @@ pub fn parse(text: &str) -> Result<MarkerTree, String> {
     })
 }
 
-/// Is every comparison one that the parser can take? `pep508_rs` 0.9.2 ends the whole program on
-/// `'x' ~= os_name`: it turns the two round, and has no `~=` between words.
+/// Checks that the parser can handle every comparison. `pep508_rs` 0.9.2 panics on `'x' ~=
+/// os_name`: it swaps the two sides, and has no `~=` between words.
 pub fn comparable(marker: &str) -> Result<(), String> {
     let mut quote = None;
     for (at, c) in marker.char_indices() {
@@ -112,8 +113,8 @@ pub fn comparable(marker: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Is this text short and flat enough for a recursive parser, and of the letters that it counts
-/// right? (PEP 508 is ASCII throughout; the parser cuts other letters in two.)
+/// Checks that this text is short and flat enough for a recursive parser, and contains only ASCII
+/// characters. (PEP 508 is ASCII throughout; the parser would split other characters.)
 pub fn bounded(text: &str) -> Result<(), String> {
     if text.len() > MARKER_LIMIT {
         return Err(format!("is longer than the {MARKER_LIMIT} bytes that are read"));

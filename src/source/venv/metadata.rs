@@ -5,7 +5,7 @@ use super::{Distribution, DistributionKind};
 use crate::host::{HostError, HostErrorKind};
 use crate::source::Sources;
 
-/// What a distribution says about itself.
+/// A distribution's own metadata.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// `Name`.
@@ -48,7 +48,8 @@ pub fn read(sources: &Sources<'_>, distribution: &Distribution) -> Result<Metada
     Ok(metadata)
 }
 
-/// The headers up to the first empty line; a line that begins with white space goes on.
+/// The headers up to the first empty line; a line that begins with white space continues the
+/// previous one.
 fn headers(bytes: &[u8]) -> Metadata {
     let mut fields: Vec<(String, String)> = Vec::new();
     for line in bytes.split(|byte| *byte == b'\n') {
@@ -79,7 +80,8 @@ fn headers(bytes: &[u8]) -> Metadata {
     metadata
 }
 
-/// `requires.txt`: lines of requirements under `[extra]`, `[:marker]` or `[extra:marker]`.
+/// Reads `requires.txt`: requirements, one per line, under `[extra]`, `[:marker]` or
+/// `[extra:marker]`.
 fn requires_txt(text: &str) -> Vec<String> {
     let mut condition = String::new();
     let mut requires = Vec::new();

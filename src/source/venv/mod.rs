@@ -2,8 +2,9 @@
 //!
 //! Sources: PEP 405 (`pyvenv.cfg`), PEP 376 and 627 (`RECORD`), PEP 503 (names), PEP 610
 //! (`direct_url.json`), Python's `site` module (`.pth`). Only `site-packages` and the names in each
-//! `*.dist-info` are listed here, which takes milliseconds; what costs more is read only when it is
-//! needed: [`metadata::read`], [`record::missing_files`], [`record::direct_url`], [`pth::read`].
+//! `*.dist-info` are listed here, which takes milliseconds. Anything more expensive is read only
+//! when needed: [`metadata::read`], [`record::missing_files`], [`record::direct_url`],
+//! [`pth::read`].
 
 pub mod config;
 mod distribution;
@@ -25,12 +26,12 @@ pub use distribution::{Distribution, DistributionKind, normalise};
 pub use markers::Markers;
 pub use shebang::{Shebang, shebang};
 
-/// Something in the environment that could not be understood, or that is broken.
+/// Something in the environment that is broken or could not be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Which file or directory.
+    /// The file or directory.
     pub path: PathBuf,
-    /// Where in it, if it is a text.
+    /// The place in the file, if it is text.
     pub span: Option<Span>,
     /// What is wrong, in a few words.
     pub message: String,
@@ -39,20 +40,20 @@ pub struct Fault {
 /// One virtual environment.
 #[derive(Debug, Clone)]
 pub struct Venv {
-    /// Its directory, as it was asked for.
+    /// Its directory, as requested.
     pub path: PathBuf,
-    /// `pyvenv.cfg`, where it could be read.
+    /// `pyvenv.cfg`, if it could be read.
     pub config: Option<Config>,
-    /// The Python versions that have a `lib/pythonX.Y/site-packages` here. More than one: Python
-    /// was upgraded in place, and only the interpreter's own counts.
+    /// The Python versions that have a `lib/pythonX.Y/site-packages` here. If there are several,
+    /// Python was upgraded in place, and only the version of the interpreter counts.
     pub libraries: Vec<(u8, u8)>,
-    /// The `site-packages` that the interpreter uses, where it is known.
+    /// The `site-packages` that the interpreter uses, if known.
     pub site_packages: Option<PathBuf>,
-    /// `bin/python`, walked to its end.
+    /// `bin/python`, with links resolved.
     pub python: Lookup,
-    /// What is installed, in the order of the file names. One name may be there twice.
+    /// The installed distributions, in the order of the file names. One name may occur twice.
     pub distributions: Vec<Distribution>,
-    /// `~name` directories: what pip left of a removal or an upgrade that was interrupted.
+    /// `~name` directories, which an interrupted removal or upgrade by pip leaves behind.
     pub leftovers: Vec<PathBuf>,
     /// `*.pth` files; those of editable installs begin with `__editable__`.
     pub path_files: Vec<PathBuf>,
@@ -63,8 +64,8 @@ pub struct Venv {
 }
 
 impl Venv {
-    /// Every installed distribution of this name (in any spelling). More than one: it is installed
-    /// twice, and which one Python sees depends on the order of the directory.
+    /// Every installed distribution with this name (in any spelling). If there are several, the
+    /// package is installed twice, and which one Python uses depends on the order of the directory.
     pub fn find(&self, name: &str) -> impl Iterator<Item = &Distribution> {
         let indices = self.by_name.get(&normalise(name)).map_or(&[][..], Vec::as_slice);
         indices.iter().filter_map(|index| self.distributions.get(*index))
@@ -82,38 +83,38 @@ impl Venv {
         names
     }
 
-    /// Is there an entry of this name directly in `site-packages`?
+    /// Whether there is an entry with this name directly in `site-packages`.
     pub fn has_entry(&self, name: &str) -> bool {
         self.names.contains(OsString::from(name).as_os_str())
     }
 
-    /// `bin/python` leads to nothing.
+    /// Whether `bin/python` leads to nothing.
     pub fn python_dangling(&self) -> bool {
         matches!(self.python.outcome, Outcome::Missing { .. })
     }
 
-    /// The version that the file behind `bin/python` has in its name (`/usr/bin/python3.12`):
-    /// that of the Python that runs, whatever this environment was made for.
+    /// The version in the name of the file behind `bin/python` (`/usr/bin/python3.12`): that of the
+    /// Python that runs, whatever Python this environment was created for.
     pub fn interpreter(&self) -> Option<(u8, u8)> {
         self.python.metadata()?;
         let name = self.python.resolved.file_name()?.to_str()?;
         config::minor_of(name.strip_prefix("python")?)
     }
 
-    /// Packages outside of this environment can be imported too, so that an absent one is not
-    /// known to be missing. Also true where `pyvenv.cfg` could not be read.
+    /// Whether packages outside of this environment can be imported too, so that an absent package
+    /// is not known to be missing. Also true if `pyvenv.cfg` could not be read.
     pub fn sees_system_packages(&self) -> bool {
         self.config.as_ref().is_none_or(|config| config.system_site_packages)
     }
 
-    /// The first `.pth` file that may add directories: what setuptools brings into every older
-    /// environment adds none.
+    /// The first `.pth` file that may add directories. The one that setuptools puts into every
+    /// older environment adds none.
     pub fn path_file_that_adds(&self) -> Option<&Path> {
         let adds = |path: &&PathBuf| !path.ends_with("distutils-precedence.pth");
         self.path_files.iter().find(adds).map(PathBuf::as_path)
     }
 
-    /// What cannot be known about absent packages, or `None` if `site-packages` is all there is.
+    /// Why an absent package is not known to be missing, or `None` if `site-packages` is complete.
     pub fn absence_unknown(&self) -> Option<String> {
         if self.site_packages.is_none() {
             return Some("site-packages of the venv was not found".into());
@@ -127,7 +128,8 @@ impl Venv {
         }
     }
 
-    /// Distributions of a kind whose name is not told by the listing (`*.egg`, `*.egg-link`).
+    /// Why an installed distribution may be missing from the list: a `*.egg`, `*.egg-info` or
+    /// `*.dist-info` that was not understood.
     fn unread_installs(&self) -> Option<String> {
         let fault = self.faults.iter().find(|fault| {
             fault
@@ -139,8 +141,8 @@ impl Venv {
     }
 }
 
-/// Reads an environment. An error means that `venv` itself cannot be seen; everything below that
-/// is missing or broken is among [`Venv::faults`].
+/// Reads an environment. Fails only if `venv` itself cannot be listed; anything missing or broken
+/// below it is among [`Venv::faults`].
 pub fn read(host: &dyn Host, sources: &Sources<'_>, venv: &Path) -> Result<Venv, HostError> {
     let entries = host.list(venv)?;
     let mut faults = Vec::new();
@@ -185,9 +187,9 @@ pub fn read(host: &dyn Host, sources: &Sources<'_>, venv: &Path) -> Result<Venv,
     Ok(read)
 }
 
-/// The interpreter's version: what the file behind `bin/python` is called, else what
-/// `lib/pythonX.Y` says, or `pyvenv.cfg` where several are there. `None` where they cannot be
-/// brought together.
+/// The interpreter's version: from the name of the file behind `bin/python`, otherwise from
+/// `lib/pythonX.Y`, or from `pyvenv.cfg` if there are several of these. `None` if they contradict
+/// each other.
 pub fn python_version(venv: &Venv) -> Option<(u8, u8)> {
     if let Some(version) = venv.interpreter() {
         return Some(version);

@@ -10,16 +10,16 @@ use crate::source::{Sources, Span};
 /// What one line of a `.pth` file does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathEntry {
-    /// Puts a directory onto `sys.path`; Python leaves it out when it does not exist.
+    /// Adds a directory to `sys.path`; Python ignores it if it does not exist.
     Directory {
         /// The directory.
         path: PathBuf,
-        /// Whether it is there.
+        /// Whether it exists.
         exists: bool,
         /// The line.
         span: Span,
     },
-    /// Runs code at every start of Python: what that does is not known.
+    /// Runs code at every start of Python, with unknown effects.
     Code {
         /// The line.
         span: Span,

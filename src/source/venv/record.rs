@@ -1,5 +1,5 @@
 //! `RECORD` (PEP 376, 627) and `direct_url.json` (PEP 610): what an installer put where, and where
-//! it came from. Read only when needed.
+//! a distribution came from. Both are read only when needed.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -8,22 +8,22 @@ use super::{Distribution, Venv};
 use crate::host::{FileKind, Host, HostError, HostErrorKind};
 use crate::source::{Secret, Sources};
 
-/// Where a distribution came from, when not from an index.
+/// The origin of a distribution that did not come from an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectUrl {
-    /// Installed with `-e`: the code is imported from that directory.
+    /// Whether it was installed with `-e`, so that its code is imported from that directory.
     pub editable: bool,
     /// The directory or file, for a `file:` URL.
     pub path: Option<PathBuf>,
-    /// The whole URL, which may hold credentials.
+    /// The whole URL, which may contain credentials.
     pub url: Secret,
     /// The commit, for a version control URL.
     pub commit: Option<String>,
 }
 
-/// The files of a distribution's top level that `RECORD` names and that are not there: packages,
-/// their `__init__.py`, and modules. An editable install records none of its code, so that
-/// nothing is missing from it here.
+/// The top-level files of a distribution that `RECORD` names and that do not exist: packages, their
+/// `__init__.py`, and modules. An editable install records none of its code, so nothing of it is
+/// missing here.
 pub fn missing_files(
     host: &dyn Host,
     sources: &Sources<'_>,
@@ -49,8 +49,8 @@ pub fn missing_files(
     Ok(missing)
 }
 
-/// The names that can be imported once this distribution is installed: `top_level.txt`, or else
-/// what `RECORD` names.
+/// The names that can be imported once this distribution is installed: those in `top_level.txt`,
+/// otherwise those that follow from `RECORD`.
 pub fn import_names(
     sources: &Sources<'_>,
     distribution: &Distribution,
@@ -80,7 +80,7 @@ pub fn import_names(
     Ok(names.into_iter().collect())
 }
 
-/// `direct_url.json`; `None` for what came from an index.
+/// Reads `direct_url.json`; `None` for a distribution from an index.
 pub fn direct_url(
     sources: &Sources<'_>,
     distribution: &Distribution,
@@ -106,8 +106,8 @@ pub fn direct_url(
     }))
 }
 
-/// The paths of `RECORD`, relative to `site-packages`, as written. `installed-files.txt` of old
-/// tools is not read: what it names is relative to elsewhere.
+/// The paths in `RECORD`, relative to `site-packages`, as written. The `installed-files.txt` of old
+/// tools is not read, because its paths are relative to another directory.
 fn recorded(sources: &Sources<'_>, distribution: &Distribution) -> Result<Vec<String>, HostError> {
     let path = distribution.path.join("RECORD");
     if !distribution.record_present {
@@ -118,7 +118,7 @@ fn recorded(sources: &Sources<'_>, distribution: &Distribution) -> Result<Vec<St
     Ok(text.lines().filter(|line| !line.trim().is_empty()).map(first_field).collect())
 }
 
-/// The first field of a CSV line; in quotes where it holds a comma or a quote.
+/// The first field of a CSV line; quoted if it contains a comma or a quote.
 fn first_field(line: &str) -> String {
     let Some(quoted) = line.strip_prefix('"') else {
         return line.split(',').next().unwrap_or(line).to_owned();
@@ -134,7 +134,7 @@ fn first_field(line: &str) -> String {
     field
 }
 
-/// The modules and packages at the top of `site-packages`, and each package's `__init__.py`.
+/// The top-level modules and packages in `site-packages`, and each package's `__init__.py`.
 fn top_level(recorded: &[String]) -> BTreeSet<String> {
     let mut places = BTreeSet::new();
     for path in recorded {
@@ -180,7 +180,7 @@ fn percent_decoded(text: &str) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(decoded))
 }
 
-/// Is there a directory at this path?
+/// Whether there is a directory at this path.
 pub(super) fn is_directory(host: &dyn Host, path: &Path) -> bool {
     host.look(path).metadata().is_some_and(|m| m.kind == FileKind::Directory)
 }

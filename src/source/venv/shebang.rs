@@ -10,20 +10,21 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// What a script is run by.
+/// The interpreter that runs a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shebang {
-    /// The interpreter. Relative where it is named next to the script (a relocatable environment).
+    /// The interpreter's path. Relative if it is given relative to the script (a relocatable
+    /// environment).
     pub interpreter: PathBuf,
-    /// What follows the interpreter, as one argument, the way Linux passes it on.
+    /// The text after the interpreter, which Linux passes on as one argument.
     pub arguments: Option<String>,
-    /// The interpreter's name in the script's bytes.
+    /// The range of the interpreter's name in the script.
     pub span: Range<usize>,
-    /// The interpreter is in the script's own directory, wherever that is.
+    /// Whether the interpreter is in the script's own directory, wherever that is.
     pub beside_script: bool,
 }
 
-/// Reads a script's `#!` line; `None` where there is none or it names nothing.
+/// Reads a script's `#!` line; `None` if there is none or it names nothing.
 pub fn shebang(bytes: &[u8]) -> Option<Shebang> {
     let line_end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let line = bytes.get(2..line_end).filter(|_| bytes.starts_with(b"#!"))?;
@@ -52,7 +53,7 @@ fn exec_form(bytes: &[u8], start: usize) -> Option<Shebang> {
     let line = bytes.get(start..)?.split(|byte| *byte == b'\n').next()?;
     let rest = line.strip_prefix(b"'''exec' ")?;
     let start = start + 9;
-    // What uv writes into an environment that can be moved.
+    // The form that uv writes into a relocatable environment.
     const BESIDE: &[u8] = b"\"$(dirname -- \"$(realpath -- \"$0\")\")\"/";
     let beside_script = rest.starts_with(BESIDE);
     let (skipped, rest) =
@@ -65,7 +66,7 @@ fn exec_form(bytes: &[u8], start: usize) -> Option<Shebang> {
     };
     let span = start + skipped..start + skipped + length;
     let interpreter = bytes.get(span.clone()).filter(|name| !name.is_empty())?;
-    // Anything that the shell would expand is not known.
+    // Text that the shell would expand is not known.
     if interpreter.iter().any(|byte| matches!(byte, b'$' | b'`')) {
         return None;
     }

@@ -1,5 +1,5 @@
-//! TLS as curl's users expect it: checked with the system's certificates, with a given file, or not
-//! at all.
+//! TLS as users of curl expect it: verified with the system's certificates, with a given file, or
+//! not at all.
 
 mod verify;
 
@@ -23,23 +23,23 @@ use super::NetError;
 /// The largest file of certificates that is read.
 const FILE_LIMIT: u64 = 16 << 20;
 
-/// What the library says about a certificate that is its own authority.
+/// The library's message for a certificate that is its own authority.
 const SELF_SIGNED: &str = "CaUsedAsEndEntity";
 
-/// Which certificates are believed.
+/// Which certificates are trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Trust {
-    /// What is signed by one of the system's authorities (`SSL_CERT_FILE` and `SSL_CERT_DIR` are
-    /// heeded).
+    /// Certificates signed by one of the system's authorities (`SSL_CERT_FILE` and `SSL_CERT_DIR`
+    /// are respected).
     #[default]
     System,
-    /// What is signed by one of this file's authorities, in PEM, and nothing else.
+    /// Only certificates signed by one of the authorities in this PEM file.
     File(PathBuf),
-    /// Any certificate: who answers is not checked.
+    /// Any certificate: the identity of the server is not verified.
     Anyone,
 }
 
-/// Why no certificate could be believed.
+/// Why the trusted certificates could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustError(String);
 
@@ -51,7 +51,7 @@ impl fmt::Display for TrustError {
 
 impl std::error::Error for TrustError {}
 
-/// How TLS is spoken to one host.
+/// The settings of TLS for one host.
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
@@ -65,8 +65,8 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Reads the certificates. `host` is the name that the server's certificate has to hold, a DNS
-    /// name or an address.
+    /// Reads the trusted certificates. `host` is the name that the server's certificate must
+    /// contain, a DNS name or an address.
     pub fn new(trust: &Trust, host: &str) -> Result<Self, TrustError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
             TrustError(format!("{host}: not a name that a certificate can contain"))
@@ -141,12 +141,12 @@ fn file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
     Ok(own)
 }
 
-/// What went wrong, in words that say what to look at.
+/// The error, in words that say what to look at.
 pub(super) fn failure(error: &Error) -> NetError {
     NetError::Tls(words(error))
 }
 
-/// The same as text.
+/// The words of [`failure`] as text.
 pub(in crate::host) fn words(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {

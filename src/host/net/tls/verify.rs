@@ -11,9 +11,9 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, Signatu
 
 use super::SELF_SIGNED;
 
-/// Believes what an authority signed, and a certificate that is itself among those believed. A
-/// certificate that signed itself and calls itself an authority, as `openssl req -x509` makes it,
-/// is one that curl believes when it is given.
+/// Trusts what an authority signed, and any certificate that is itself in the trusted file. A
+/// self-signed certificate that calls itself an authority, as `openssl req -x509` creates it, is
+/// trusted by curl if curl is given that certificate.
 #[derive(Debug)]
 pub(super) struct Checked {
     pub(super) inner: Arc<WebPkiServerVerifier>,
@@ -37,7 +37,7 @@ impl ServerCertVerifier for Checked {
             now,
         );
         match verdict {
-            // Its time was looked at before its role.
+            // The library has already checked the validity period, which comes before the role.
             Err(Error::InvalidCertificate(CertificateError::Other(OtherError(why))))
                 if why.to_string() == SELF_SIGNED
                     && self.own.iter().any(|own| own == end_entity) =>
@@ -73,7 +73,7 @@ impl ServerCertVerifier for Checked {
     }
 }
 
-/// Believes every certificate, and still has the server prove that it holds its key.
+/// Trusts every certificate, but still requires the server to prove that it has the key.
 #[derive(Debug)]
 pub(super) struct Unchecked(pub(super) Arc<CryptoProvider>);
 

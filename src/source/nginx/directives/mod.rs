@@ -26,14 +26,14 @@ use super::scope::Scope;
 use super::tree::Body;
 use super::version::Version;
 
-/// Those that modules of others bring too, also to versions of nginx that do not have them, or that
-/// distributions have taken over into older versions.
+/// Directives that third-party modules also provide, even for versions of nginx that lack them, or
+/// that distributions have backported to older versions.
 const ALSO_OF_OTHERS: &[&str] = &["sticky", "max_headers", "zone", "resolver", "resolver_timeout"];
 
 pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) {
     let mut typos = typo::Typos::default();
     let mut once = FxHashMap::default();
-    // Thousands of sites have the same few dozen names.
+    // Thousands of sites use the same few dozen names, so each name is looked up once.
     let mut looked: FxHashMap<Cow<'_, [u8]>, Looked> = FxHashMap::default();
     for directive in config.directives() {
         if directive.is_data() {
@@ -48,7 +48,8 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
         let key = directive.name();
         let Ok(name) = std::str::from_utf8(&key) else { continue };
         if around == Scope::Other {
-            // Of `events`, whose places the table does not tell, the names alone.
+            // The table does not contain the contexts inside `events`, so only the names are
+            // checked there.
             let events = parent.as_ref().is_some_and(|block| {
                 block.parent().is_none() && block.name().as_ref() == b"events"
             });
@@ -92,17 +93,17 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
     }
 }
 
-/// Is it a name of nginx's own modules?
+/// Whether nginx's own modules have a directive of this name.
 pub(super) fn is_own(name: &[u8]) -> bool {
     std::str::from_utf8(name).is_ok_and(|name| !lines(name).is_empty())
 }
 
-/// What the table has on a name.
+/// What the table contains for a name.
 struct Looked {
     lines: &'static [Directive],
-    /// The forms in the installed version; where that has none, those of all.
+    /// The forms in the installed version, or those of all versions if the installed one has none.
     forms: Vec<u32>,
-    /// Has the installed version the directive?
+    /// Whether the installed version has the directive.
     fits: bool,
 }
 
@@ -115,7 +116,7 @@ impl Looked {
     }
 }
 
-/// A marker that a merge left behind, which nginx takes for a directive.
+/// A merge conflict marker, which nginx takes for a directive.
 fn conflict(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
     let marker = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].contains(&name);
     marker.then(|| {
@@ -125,7 +126,7 @@ fn conflict(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
     })
 }
 
-/// What is known about one directive: a line for each range of versions.
+/// The table's lines for one directive: one for each range of versions.
 fn lines(name: &str) -> &'static [Directive] {
     let start = DIRECTIVES.partition_point(|line| line.name < name);
     let rest = DIRECTIVES.get(start..).unwrap_or_default();
@@ -148,11 +149,11 @@ fn not_in_version(
     Fault::new(FaultKind::NotInVersion, directive.name_span(), message)
 }
 
-/// The bits of the block a directive is in.
+/// The bits of the block that a directive is in.
 fn mask(around: Scope, parent: Option<&DirectiveRef<'_>>) -> u32 {
     match around {
         Scope::Main => MAIN,
-        // Whatever may be around it.
+        // Any block may be around a fragment.
         Scope::Fragment => MAIN | ANY_HTTP,
         Scope::Http => HTTP,
         Scope::Server(_) => SERVER,
@@ -223,7 +224,8 @@ fn takes(form: u32, count: usize) -> bool {
         || (count < 8 && form & (1 << count) != 0)
 }
 
-/// Too many arguments often mean that the line before lacks its `;`.
+/// The fault of a wrong number of arguments. Too many often mean that the previous line lacks its
+/// `;`.
 fn count_fault(directive: &DirectiveRef<'_>, name: &str) -> Fault {
     let mut message = format!("invalid number of arguments in \"{name}\" directive");
     let mut related = Vec::new();

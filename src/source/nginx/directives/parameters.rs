@@ -1,5 +1,5 @@
-//! Values of directives that matter for requests to an application, as nginx's own functions parse
-//! them.
+//! Checks the values of directives that affect requests to an application, as nginx's own functions
+//! parse those values.
 
 use super::super::config::DirectiveRef;
 use super::super::fault::{Fault, FaultKind};
@@ -8,12 +8,12 @@ use super::super::value::{parse_size, parse_time};
 use super::super::version::Version;
 use super::values;
 
-/// The first version with `keepalive 0;` and `keepalive N local;`.
+/// The first version that accepts `keepalive 0;` and `keepalive N local;`.
 const KEEPALIVE_BY_DEFAULT: Version = Version(1, 29, 7);
-/// The first version that passes requests on by HTTP/2.
+/// The first version that can pass requests on over HTTP/2.
 const HTTP_2: Version = Version(1, 29, 4);
 
-/// What nginx says about a value that it does not take.
+/// What nginx says about a value that it refuses.
 pub(super) fn check(
     directive: &DirectiveRef<'_>,
     name: &str,
@@ -30,7 +30,7 @@ pub(super) fn check(
     }
 }
 
-/// Does it take a time?
+/// Whether the directive takes a time.
 fn is_time(name: &str) -> bool {
     let upstream = ["_connect_timeout", "_read_timeout", "_send_timeout"];
     let of_upstream = |end: &&str| {
@@ -42,7 +42,7 @@ fn is_time(name: &str) -> bool {
     own.contains(&name) || upstream.iter().any(of_upstream)
 }
 
-/// A time or a size.
+/// Checks a time or a size.
 fn measure(
     directive: &DirectiveRef<'_>,
     name: &str,

@@ -1,4 +1,4 @@
-//! Names that are a typo away from one of nginx's own.
+//! Finds names that are a typo away from one of nginx's own.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use super::super::fault::{Fault, FaultKind};
 use super::table::{DIRECTIVES, OF_MODULES};
 use crate::source::similar::nearest_within;
 
-/// Names that neither table has: of nginx's commercial version, of builds that Debian does not have,
-/// and of modules that are near to one of nginx's own.
+/// Names that are in neither table: those of nginx's commercial version, of builds that Debian does
+/// not have, and of modules whose names are close to one of nginx's own.
 const OTHERS: &[&str] = &[
     "api",
     "drizzle_pass",
@@ -41,19 +41,19 @@ const OTHERS: &[&str] = &[
     "zone_sync_ssl_name",
 ];
 
-/// How many different unknown names are compared; a file with more is not a typo.
+/// How many different unknown names are compared. A file with more of them has no mere typo.
 const LIMIT: usize = 500;
-/// Shorter names are near to too many others.
+/// Shorter names are too close to too many others.
 const SHORTEST: usize = 4;
 
-/// What was found of each unknown name.
+/// The result for each unknown name.
 #[derive(Default)]
 pub(super) struct Typos {
     known: HashMap<String, Option<&'static str>>,
 }
 
 impl Typos {
-    /// A fault where the name is a typo.
+    /// Returns a fault if the name is a typo.
     pub(super) fn check(&mut self, directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
         if directive.words().next().is_some_and(|word| word.has_placeholder()) {
             return None;

@@ -1,4 +1,4 @@
-//! Values of directives that take a number, or one of a few words.
+//! Checks the values of directives that take a number or one of a few words.
 
 use super::super::config::{DirectiveRef, WordRef};
 use super::super::fault::{Fault, FaultKind};
@@ -46,7 +46,7 @@ const STALE: &[&str] = &[
     "off",
 ];
 
-/// What all words of a directive are to be among.
+/// The words of which a directive accepts nothing else.
 fn words_of(directive: &str) -> Option<&'static [&'static str]> {
     Some(match directive {
         "ssl_protocols" | "proxy_ssl_protocols" => PROTOCOLS,
@@ -80,7 +80,7 @@ fn takes_a_number(directive: &str) -> bool {
     )
 }
 
-/// What nginx says about a value that it does not take.
+/// What nginx says about a value that it refuses.
 pub(super) fn check(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
     if let Some(words) = words_of(name) {
         let known = |word: &WordRef<'_>| {
@@ -127,7 +127,7 @@ pub(super) fn check(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
     }
 }
 
-/// `if (…)`: a variable alone, compared by a word of its own, or a test of a file
+/// `if (…)`: a single variable, a comparison, or a test of a file
 /// (`ngx_http_rewrite_if_condition`).
 fn condition(directive: &DirectiveRef<'_>) -> Option<Fault> {
     let written: Vec<WordRef<'_>> = directive.arguments().collect();
@@ -143,13 +143,13 @@ fn condition(directive: &DirectiveRef<'_>) -> Option<Fault> {
         return refused(first, format!("invalid condition \"{}\"", first.text()));
     }
     words.first_mut()?.remove(0);
-    // nginx names the words without their brackets.
+    // nginx names the words without their parentheses.
     if words.last()?.last() != Some(&b')') {
         let said = String::from_utf8_lossy(words.last()?).into_owned();
         return refused(last, format!("invalid condition \"{said}\""));
     }
     words.last_mut()?.pop();
-    // A bracket may stand by itself.
+    // A parenthesis may be a word of its own.
     let mut parts: Vec<(&[u8], &WordRef<'_>)> =
         words.iter().map(Vec::as_slice).zip(&written).collect();
     if parts.len() > 1 && parts.first()?.0.is_empty() {
@@ -177,7 +177,7 @@ fn condition(directive: &DirectiveRef<'_>) -> Option<Fault> {
     }
 }
 
-/// The words that are known as they are.
+/// The words whose value is known as written.
 fn fixed<'c>(directive: &DirectiveRef<'c>) -> impl Iterator<Item = WordRef<'c>> {
     directive.arguments().filter(is_fixed)
 }
@@ -191,7 +191,8 @@ fn invalid(name: &str, word: &WordRef<'_>) -> Fault {
     Fault::new(FaultKind::InvalidParameter, word.span(), message)
 }
 
-/// `return CODE [TEXT]`, `return URL`: what is not a number has to be a URL, and be alone.
+/// `return CODE [TEXT]`, `return URL`: an argument that is not a number must be a URL, and the only
+/// argument.
 fn code(directive: &DirectiveRef<'_>) -> Option<Fault> {
     let first = directive.argument(0).filter(is_fixed)?;
     let text = first.text();

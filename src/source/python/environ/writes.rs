@@ -1,4 +1,4 @@
-//! How a module changes the environment itself: `os.environ`, `load_dotenv()` and the like.
+//! How a module itself changes the environment: `os.environ`, `load_dotenv()` and similar calls.
 
 use ruff_python_ast::{Arguments, Expr, Stmt};
 use ruff_text_size::Ranged;
@@ -50,12 +50,13 @@ impl Scan<'_> {
         if let (Some(name), WriteKind::Set | WriteKind::Fill) = (name, kind) {
             self.out.sets.insert(name.to_owned());
         }
-        // Who evaluates a configuration does not follow calls.
+        // A function that is called at import counts as a function too, because the evaluation of a
+        // configuration file does not follow calls.
         let (name, in_function) = (name.map(str::to_owned), place.function || place.called);
         self.out.writes.push(EnvironmentWrite { name, kind, span, in_function });
     }
 
-    /// All that a dictionary names; none known where it is not written out.
+    /// Records all names in a dictionary; if it is not written out, one write of unknown names.
     fn write_all(&mut self, from: Option<&Expr>, span: Span, place: Place) {
         match from {
             Some(Expr::Dict(dict)) => {
@@ -68,7 +69,7 @@ impl Scan<'_> {
         }
     }
 
-    /// A method of `os.environ` that changes it.
+    /// Records a method of `os.environ` that changes the environment.
     pub(super) fn write_by_method(
         &mut self,
         name: &str,
@@ -92,7 +93,7 @@ impl Scan<'_> {
         }
     }
 
-    /// A call that takes variables over from a file.
+    /// Records a call that sets variables from a file.
     pub(super) fn load(&mut self, arguments: &Arguments, place: Place, whole: &Expr) {
         let span = self.span(whole);
         self.out.loads_file.push(span);
@@ -100,7 +101,7 @@ impl Scan<'_> {
             keyword(arguments, name)
                 .is_none_or(|value| matches!(value, Expr::BooleanLiteral(node) if !node.value))
         });
-        // `load_dotenv`'s fourth is `override` as well; `**options` may hold it.
+        // The fourth argument of `load_dotenv` is `override` too, and `**options` may contain it.
         let keeps = keeps
             && arguments.args.len() < 4
             && arguments.keywords.iter().all(|keyword| keyword.arg.is_some());

@@ -1,4 +1,5 @@
-//! Calls and attributes: the few functions of Python's library that configuration files use.
+//! Evaluates calls and attributes: the few functions of Python's library that configuration files
+//! use.
 
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use super::expressions::OPENERS;
 use super::value::{Evaluated, Value};
 use super::{Evaluator, Raise};
 
-/// What is given to a call.
+/// The arguments of a call.
 pub(super) struct Given {
     pub values: Vec<Value>,
     pub named: Vec<(String, Value)>,
@@ -18,13 +19,13 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// An argument by its place or its name.
+    /// An argument by its position or its name.
     pub(super) fn argument(&self, place: usize, name: &str) -> Option<&Value> {
         let named = self.named.iter().find(|(given, _)| given == name).map(|(_, value)| value);
         self.values.get(place).or(named)
     }
 
-    /// `*items` or `**options` may contain more.
+    /// Whether `*items` or `**options` may contain more arguments.
     pub(super) fn is_open(&self) -> bool {
         self.named.iter().any(|(name, _)| name == "**")
             || self.values.iter().any(|value| matches!(value, Value::Named(name) if name == "*"))
@@ -98,7 +99,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Lists given to something that is not followed may be changed by it.
+    /// A call that is not followed may change the lists passed to it.
     fn hand_over(&mut self, node: &'a ExprCall) {
         self.writes_within(self.span(node));
         let given =
@@ -200,11 +201,11 @@ impl<'a> Evaluator<'a> {
             | "os.environ.keys"
             | "os.environ.items"
             | "os.environ.values" => return self.environment_method(name, node, &given),
-            // These set variables for programs started later, but not in `os.environ`.
+            // These functions set variables for programs started later, but not in `os.environ`.
             "os.putenv" | "os.unsetenv" => Some(Value::None),
             "dotenv.load_dotenv" => Some(self.dotenv_call(&given)),
             "dotenv.find_dotenv" => Some(self.dotenv_search(&given)),
-            // Reads the file and sets nothing.
+            // This function reads the file but sets nothing.
             "dotenv.dotenv_values" => Some(Value::Unknown("the contents of a `.env`".into())),
             "int" | "float" | "bool" | "str" => return self.convert(name, given, at),
             "min" | "max" => extreme(name, &given.values),
@@ -388,7 +389,7 @@ fn truncate(value: f64) -> Value {
     }
 }
 
-/// `int(text)`: nothing when Python raises, `Some(None)` when it is too large for us.
+/// `int(text)`: `None` if Python raises, `Some(None)` if the number is too large for an `i64`.
 fn integer(text: &str) -> Option<Option<i64>> {
     let text = text.trim();
     let (sign, digits) = match text.as_bytes().first()? {
@@ -399,7 +400,7 @@ fn integer(text: &str) -> Option<Option<i64>> {
     let whole =
         digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
     if !whole {
-        // Digits of other scripts are digits to Python.
+        // Python also accepts digits of other scripts.
         return (!text.is_ascii()).then_some(None);
     }
     let digits: String = digits.chars().filter(|c| *c != '_').collect();
@@ -511,7 +512,7 @@ fn parent(path: &str) -> String {
     }
 }
 
-/// As `Path(…)` keeps it: no doubled slashes, no `.`, but `..` stays.
+/// The path as `Path(…)` keeps it: without doubled slashes and `.`, but with `..`.
 fn pure_path(path: &str) -> String {
     let rooted = path.starts_with('/');
     let parts: Vec<&str> = path.split('/').filter(|p| !p.is_empty() && *p != ".").collect();

@@ -1,11 +1,12 @@
-//! A `.env` file as python-dotenv reads it (its `parser.py`; the same from 0.10 on), as far as its
-//! lines are plain.
+//! Reads a `.env` file as python-dotenv does (its `parser.py`; the same from 0.10 on), as far as
+//! its lines are plain.
 
-/// What such a file sets.
+/// What a `.env` file sets.
 pub(super) struct Dotenv {
-    /// The variables in order, the last of a name counts; none for a value that is not followed.
+    /// The variables in order, each name once with its last value; `None` for a value that is not
+    /// followed.
     pub variables: Vec<(String, Option<String>)>,
-    /// A line was not understood, so that there may be others.
+    /// Whether a line was not understood, so that there may be other variables.
     pub open: bool,
 }
 
@@ -21,7 +22,7 @@ pub(super) fn parse(text: &str) -> Dotenv {
             Some(rest) if rest.starts_with([' ', '\t']) => rest.trim_start(),
             _ => line,
         };
-        // A name without `=` sets nothing.
+        // A line without `=` sets nothing.
         let Some((name, value)) = line.split_once('=') else {
             found.open |= line.contains(['\'', '"']);
             continue;
@@ -33,7 +34,8 @@ pub(super) fn parse(text: &str) -> Dotenv {
         }
         let value = match self::value(value.trim_start()) {
             Some(value) => value,
-            // A quote that goes on over the next lines: what follows is not distinguished any more.
+            // The quote continues on the next lines, so the lines after this one can no longer be
+            // told apart.
             None => {
                 found.variables.push((name.to_owned(), None));
                 found.open = true;
@@ -42,7 +44,7 @@ pub(super) fn parse(text: &str) -> Dotenv {
         };
         found.variables.push((name.to_owned(), value));
     }
-    // The last of a name decides, and the name is set once.
+    // The last value of a name counts, and each name is set once.
     let mut last: Vec<(String, Option<String>)> = Vec::new();
     let mut seen = std::collections::HashSet::new();
     for (name, value) in found.variables.into_iter().rev() {
@@ -54,11 +56,10 @@ pub(super) fn parse(text: &str) -> Dotenv {
     Dotenv { variables: last, open: found.open }
 }
 
-/// A value: `Some(None)` where it is set to something that is not followed, `None` if its
-/// quote does not close on the line.
+/// A value; `Some(None)` if it is not followed, `None` if its quote is not closed on the line.
 fn value(text: &str) -> Option<Option<String>> {
     let Some(quote) = text.chars().next().filter(|c| matches!(c, '\'' | '"')) else {
-        // A comment begins at a space and `#`.
+        // A comment begins with white space and `#`.
         let cut = text.char_indices().zip(text.chars().skip(1));
         let cut = cut.filter(|((_, a), b)| a.is_whitespace() && *b == '#').map(|((at, _), _)| at);
         let kept = cut.min().and_then(|at| text.get(..at)).unwrap_or(text).trim_end();
@@ -74,7 +75,8 @@ fn value(text: &str) -> Option<Option<String>> {
     Some(if rest.is_empty() || rest.starts_with('#') { plain(value) } else { None })
 }
 
-/// `${NAME}` is replaced, in every kind of quotes.
+/// Returns the text if it contains no `${NAME}`, which python-dotenv replaces in every kind of
+/// quotes.
 fn plain(text: &str) -> Option<String> {
     (!text.contains("${")).then(|| text.to_owned())
 }

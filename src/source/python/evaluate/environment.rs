@@ -1,7 +1,7 @@
 //! How the file itself changes the environment while it is loaded.
 //!
-//! What is followed is known; what is not followed (a loop, a function, an imported module, a file
-//! that was not read) leaves the variables that it may set unknown, never at their default.
+//! Only what is followed is known. What is not followed (a loop, a function, an imported module, a
+//! file that was not read) makes the variables that it may set unknown; they never keep a default.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use super::dotenv;
 use super::value::{Evaluated, Value};
 use super::{Evaluator, FileText, OwnEnvironment, Raise};
 
-/// The most directories upward that `load_dotenv()` is followed through.
+/// How many directories upward `load_dotenv()` is followed.
 const UPWARD: usize = 64;
 
-/// Packages that configuration files import, and whose import leaves the environment alone.
+/// Packages that configuration files import and whose import does not change the environment.
 const HARMLESS: [&str; 16] = [
     "decouple",
     "environ",
@@ -37,19 +37,19 @@ const HARMLESS: [&str; 16] = [
     "yaml",
 ];
 
-/// Does importing this module leave the environment as it is?
+/// Whether importing this module does not change the environment.
 pub fn leaves_environment_alone(module: &str) -> bool {
     let first = module.split('.').next().unwrap_or_default();
     first == "dotenv" || HARMLESS.contains(&first)
 }
 
-/// What is known about the environment beyond what the process was started with.
+/// What is known about the environment besides what the process was started with.
 #[derive(Clone, Default)]
 pub(super) struct Changes {
     variables: BTreeMap<String, Own>,
-    /// Anything that is not set may have been set, and why.
+    /// Why any unset variable may have been set.
     fills: Option<String>,
-    /// Anything may have been set, changed or taken away, and why.
+    /// Why any variable may have been set, changed or removed.
     changes: Option<String>,
 }
 
@@ -61,7 +61,7 @@ enum Own {
 }
 
 impl<'a> Evaluator<'a> {
-    /// `os.environ["X"]`.
+    /// `os.environ["X"]`: the value, or the exception if it is not set.
     pub(super) fn required_variable(&mut self, name: &str, at: Span) -> Result<Evaluated, Raise> {
         match self.variable(name) {
             Some(value) => Ok(value),
@@ -72,7 +72,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// A variable's value; nothing when it is not set.
+    /// A variable's value; `None` if it is not set.
     pub(super) fn variable(&mut self, name: &str) -> Option<Evaluated> {
         let unknown = |why: &str| Evaluated::unknown(format!("the variable {name}: {why}"));
         match self.environment.variables.get(name) {
@@ -120,7 +120,7 @@ impl<'a> Evaluator<'a> {
             (Value::Str(name), Value::Str(_) | Value::Unknown(_)) => {
                 self.environment.variables.insert(name.clone(), Own::Set(value));
             }
-            // Anything but text raises; which exception is not followed.
+            // Any value but text raises an exception; which one is not determined.
             (Value::Str(name), _) => {
                 let why = Own::Unknown("the file sets it to something that is not text".into());
                 self.environment.variables.insert(name.clone(), why);
@@ -215,7 +215,7 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    /// Whatever is not set may be set now.
+    /// Records that any unset variable may be set now.
     pub(super) fn environment_fills(&mut self, why: &str) {
         for own in self.environment.variables.values_mut() {
             if matches!(own, Own::Removed) {
@@ -225,13 +225,14 @@ impl<'a> Evaluator<'a> {
         self.environment.fills.get_or_insert_with(|| why.to_owned());
     }
 
-    /// Anything may have happened to any variable.
+    /// Records that any variable may have changed.
     pub(super) fn environment_changes(&mut self, why: &str) {
         self.environment.variables.clear();
         self.environment.changes.get_or_insert_with(|| why.to_owned());
     }
 
-    /// Code that is not followed: what it writes is not known from here on.
+    /// Makes the variables unknown that code in this range writes, because the code is not
+    /// followed.
     pub(super) fn writes_within(&mut self, span: Span) {
         let inside = |write: &&EnvironmentWrite| {
             span.file == write.span.file
@@ -242,7 +243,8 @@ impl<'a> Evaluator<'a> {
         self.not_followed(&writes);
     }
 
-    /// A function of the file runs: which of them, and how far, is not known.
+    /// Makes the variables unknown that functions of the file write: it is not known which
+    /// functions run, or how far.
     pub(super) fn writes_of_functions(&mut self) {
         let inside = |write: &&EnvironmentWrite| write.in_function;
         let writes: Vec<EnvironmentWrite> = self.writes.iter().filter(inside).cloned().collect();
@@ -309,14 +311,14 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// A module of the release or of another package is imported.
+    /// Records what importing a module of the release or of another package changes.
     pub(super) fn import_changes(&mut self, module: &str, name: Option<&str>) {
         if leaves_environment_alone(module) {
             return;
         }
         let whole = name.map(|name| format!("{module}.{name}"));
         let found = (self.surroundings.imported)(module);
-        // `from package import module` runs both.
+        // `from package import module` runs both modules.
         let below = whole.and_then(|whole| (self.surroundings.imported)(&whole));
         match found {
             Some(writes) => {
@@ -329,8 +331,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// `load_dotenv(path, …)`: python-dotenv's file, or the first `.env` from the file's own
-    /// directory upward.
+    /// Loads the file at `path`, or the first `.env` found from the file's own directory upward.
     pub(super) fn load_dotenv(&mut self, path: Option<&Value>, overrides: Option<bool>) -> Value {
         let found = match path {
             None | Some(Value::None) => {
@@ -368,7 +369,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The first file of this name from a directory upward: `None` if that is not known,
-    /// `Some(None)` where there is none.
+    /// `Some(None)` if there is no such file.
     pub(super) fn find_dotenv(&self, name: &str, from: &str) -> Option<Option<String>> {
         let directories = std::path::Path::new(from).ancestors().take(UPWARD);
         for directory in directories {
@@ -401,7 +402,8 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// What the application finds changed: by the file, and perhaps by its hooks.
+    /// The environment as the application finds it, after the file's changes and possibly those of
+    /// its hooks.
     pub(super) fn own_environment(&self) -> OwnEnvironment {
         let variables = self.environment.variables.iter().map(|(name, own)| {
             let own = match own {

@@ -1,4 +1,4 @@
-//! Expressions: literals, names, operators, conditions.
+//! Evaluates expressions: literals, names, operators, conditions.
 
 use ruff_python_ast::{BoolOp, CmpOp, Expr, Number, Operator, UnaryOp};
 
@@ -101,7 +101,8 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    /// An expression whose parts were not followed: what it calls or binds is unknown.
+    /// Makes everything that an expression calls or binds unknown, because its parts were not
+    /// followed.
     pub(super) fn forget_calls(&mut self, expression: &'a Expr) {
         self.writes_within(self.span(expression));
         let mut names = Vec::new();
@@ -133,7 +134,8 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// A list or dictionary that was handed to somebody, or one of whose methods was called.
+    /// Records that a list or dictionary may have changed: it was passed to a function, or one of
+    /// its methods was called.
     pub(super) fn may_change(&mut self, expression: &'a Expr) {
         let mut base = expression;
         while let Expr::Attribute(node) = base {
@@ -159,7 +161,7 @@ impl<'a> Evaluator<'a> {
                     _ => Evaluated::unknown("the file's own path"),
                 }
             }
-            // As gunicorn names the module it loads.
+            // The name that gunicorn gives the module it loads.
             "__name__" => Evaluated::plain(Value::Str("__config__".into())),
             "int" | "str" | "float" | "bool" | "min" | "max" | "len" | "abs" | "round" | "list"
             | "tuple" | "dict" | "print" | "sum" | "any" | "all" | "exit" | "quit" | "set"
@@ -169,8 +171,8 @@ impl<'a> Evaluator<'a> {
             _ if self.open.is_some() || name.starts_with("__") || BUILTIN.contains(&name) => {
                 Evaluated::unknown(format!("`{name}` is not followed"))
             }
-            // Every assignment before this was seen: the name is not there. Python's own names
-            // are many, so only those without a capital are called missing.
+            // Every earlier assignment was seen, so the name is not defined. Python has many names
+            // of its own, so only names without a capital are reported as missing.
             _ if name.chars().any(char::is_uppercase) => {
                 Evaluated::unknown(format!("`{name}` is not defined here"))
             }
@@ -190,7 +192,7 @@ impl<'a> Evaluator<'a> {
                 secret |= inner.secret;
                 match inner.value {
                     Value::List(inner) | Value::Tuple(inner) => items.extend(inner),
-                    // The number of items is not known, so nothing about the list is.
+                    // With an unknown number of items, nothing about the list is known.
                     _ => return Ok((vec![Value::Named("*".into())], secret)),
                 }
                 continue;
@@ -348,7 +350,7 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// Calls of these may set any name.
+/// A call of one of these may set any name.
 pub(super) const OPENERS: [&str; 6] = ["exec", "eval", "globals", "locals", "vars", "setattr"];
 const BUILTIN: [&str; 42] = [
     "map",

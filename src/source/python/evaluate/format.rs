@@ -1,4 +1,4 @@
-//! Formatted strings: f-strings, `%` and `.format()`, in their plain forms.
+//! Evaluates formatted strings: f-strings, `%` and `.format()`, in their plain forms.
 
 use ruff_python_ast::{ConversionFlag, ExprFString, FStringPart, InterpolatedStringElement};
 

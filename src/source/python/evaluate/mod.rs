@@ -1,9 +1,10 @@
-//! The values of the top-level names of a `gunicorn.conf.py`, worked out without running it.
+//! Evaluates the top-level names of a `gunicorn.conf.py` without running it.
 //!
-//! Only what is certain is reported: a value that depends on something that is not known is
-//! [`ConfigValue::Unknown`] with the reason, and so is every name that a construct which is not
-//! followed (a loop, `with`, an unknown condition) may assign. Semantics as in Python's Language
-//! Reference; what is covered was chosen by what real configuration files use.
+//! Only what is certain is reported: a value that depends on something unknown is
+//! [`ConfigValue::Unknown`] with the reason, and so is every name that may be assigned by a
+//! construct that is not followed (a loop, `with`, an unknown condition). The semantics are those
+//! of Python's Language Reference; the constructs covered are those that real configuration files
+//! use.
 
 mod calls;
 mod dotenv;
@@ -31,7 +32,7 @@ use value::{Evaluated, Value};
 pub use walkthrough::{CallArguments, CalledFactory};
 pub(super) use walkthrough::{Walkthrough, with_variables};
 
-/// What a name came to.
+/// The value of a name.
 #[derive(Clone, PartialEq)]
 pub enum ConfigValue {
     /// A whole number.
@@ -40,7 +41,7 @@ pub enum ConfigValue {
     Float(f64),
     /// Text.
     Str(String),
-    /// A `pathlib.Path`, which gunicorn refuses where it wants text.
+    /// A `pathlib.Path`, which gunicorn refuses where it expects text.
     Path(String),
     /// `True` or `False`.
     Bool(bool),
@@ -50,32 +51,32 @@ pub enum ConfigValue {
     List(Vec<ConfigValue>),
     /// A dictionary.
     Dict(Vec<(ConfigValue, ConfigValue)>),
-    /// A function or class; of a function how many arguments it takes by their place, without
+    /// A function or class; for a function, how many positional arguments it takes, without
     /// `*args`.
     Callable(Option<usize>),
-    /// Not known, and why.
+    /// Not known, with the reason.
     Unknown(String),
 }
 
 /// One top-level name of a configuration file and its last value.
 #[derive(Clone, PartialEq)]
 pub struct Assignment {
-    /// The name, where it was assigned last.
+    /// The name, at its last assignment.
     pub name: Spanned<String>,
-    /// Where the expression is.
+    /// The place of the expression.
     pub value_span: Span,
-    /// The value is made from an environment variable's: it must not be shown.
+    /// Whether the value is derived from an environment variable and must not be shown.
     pub secret: bool,
     value: ConfigValue,
 }
 
 impl Assignment {
-    /// The value. Where [`Assignment::secret`] is set it must not reach any output.
+    /// The value. If [`Assignment::secret`] is set, the value must not reach any output.
     pub fn value(&self) -> &ConfigValue {
         &self.value
     }
 
-    /// Its text, where it is one and no variable's.
+    /// The value, if it is text that is not derived from an environment variable.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
             ConfigValue::Str(text) if !self.secret => Some(text),
@@ -83,7 +84,7 @@ impl Assignment {
         }
     }
 
-    /// The text names a function that takes this many arguments by their place.
+    /// Records that the text names a function with this many positional arguments.
     pub fn is_function(&mut self, count: usize) {
         self.value = ConfigValue::Callable(Some(count));
     }
@@ -122,54 +123,55 @@ impl fmt::Debug for Plain<'_> {
     }
 }
 
-/// What the file, or a hook in it, makes of the environment that gunicorn was started with.
+/// How the file, or a hook in it, changes the environment that gunicorn was started with.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OwnEnvironment {
     /// The variables that it changes, as the application finds them.
     pub variables: BTreeMap<String, Lookup>,
-    /// Why others that are not set may be set by it.
+    /// Why it may set other variables that are unset.
     pub fills: Option<String>,
-    /// Why anything may be changed by it.
+    /// Why it may change any variable.
     pub changes: Option<String>,
 }
 
-/// What another file holds that the configuration file reads.
+/// The content of another file that the configuration file reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileText {
-    /// This. It may contain secrets.
+    /// The text. It may contain secrets.
     Text(String),
-    /// There is none.
+    /// The file does not exist.
     Missing,
-    /// Not known, and why.
+    /// The content is not known, with the reason.
     Unknown(String),
 }
 
-/// A file that cannot be loaded: running it raises.
+/// An exception that running the file certainly raises.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raises {
-    /// The exception and what it says, without any value.
+    /// The exception and its message, without any value.
     pub message: String,
-    /// Where.
+    /// The place at which it is raised.
     pub span: Span,
 }
 
-/// A configuration file, worked out.
+/// An evaluated configuration file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConfigFile {
     /// The top-level names in the order of their first assignment, with their last values.
     pub values: Vec<Assignment>,
-    /// Names beyond [`ConfigFile::values`] may be set: why, and where (`from x import *`).
+    /// Why, and where, names beyond [`ConfigFile::values`] may be set (`from x import *`).
     pub open: Option<(String, Span)>,
-    /// Loading the file fails for sure.
+    /// The exception with which loading the file certainly fails.
     pub raises: Option<Raises>,
-    /// The file could not be judged (a syntax error, not read): nothing in it is known.
+    /// Why the file could not be evaluated (a syntax error, not read), so that nothing in it is
+    /// known.
     pub unusable: Option<String>,
-    /// What it does to the environment.
+    /// How the file changes the environment.
     pub environment: OwnEnvironment,
 }
 
 impl ConfigFile {
-    /// A file that is there but of which nothing is known.
+    /// A file that exists but of which nothing is known.
     pub fn unknown(why: impl Into<String>) -> Self {
         Self { unusable: Some(why.into()), ..Self::default() }
     }
@@ -180,28 +182,29 @@ impl ConfigFile {
     }
 }
 
-/// What the file's surroundings are, as far as they are known.
+/// The surroundings of the file, as far as they are known.
 pub struct Surroundings<'a> {
-    /// The environment.
+    /// Looks up an environment variable.
     pub variable: &'a dyn Fn(&str) -> Lookup,
-    /// What `cpu_count()` gives.
+    /// What `cpu_count()` returns.
     pub cpu_count: Option<u32>,
-    /// What `__file__` is, where that is not the module's own path.
+    /// The value of `__file__`, if that is not the module's own path.
     pub file: Option<&'a Path>,
     /// The working directory when the file is loaded.
     pub working_directory: Option<PathBuf>,
-    /// A path with all its links followed (`resolve()`, `realpath`); nothing when not known.
+    /// Resolves all links of a path (`resolve()`, `realpath`); `None` if that is not known.
     pub resolve: &'a dyn Fn(&Path) -> Option<PathBuf>,
-    /// A file that it reads, such as a `.env`.
+    /// Reads a file that the configuration file reads, such as a `.env`.
     pub read: &'a dyn Fn(&Path) -> FileText,
-    /// How a module that it imports, and what that imports, changes the environment; nothing when
-    /// not known.
+    /// How an imported module, with everything it imports in turn, changes the environment; `None`
+    /// if that is not known.
     pub imported: &'a dyn Fn(&str) -> Option<Vec<EnvironmentWrite>>,
-    /// A module that it takes names from (`from .base import *`), to be worked out as well.
+    /// Finds a module from which the file imports names (`from .base import *`), to be evaluated as
+    /// well.
     pub taken: &'a dyn Fn(&FromImport<'_>) -> TakenModule,
 }
 
-/// Works out the top-level names of a module that is loaded as a configuration file.
+/// Evaluates the top-level names of a module that is loaded as a configuration file.
 pub fn evaluate(module: &Module, surroundings: &Surroundings<'_>) -> ConfigFile {
     if let Some(why) = module.unusable() {
         return ConfigFile::unknown(why);
@@ -226,9 +229,9 @@ pub fn evaluate(module: &Module, surroundings: &Surroundings<'_>) -> ConfigFile 
     ConfigFile { values, open: machine.open, raises, unusable: None, environment }
 }
 
-/// How much may be copied around in all, so that a hostile file costs little.
+/// How much may be copied in total, so that a hostile file costs little.
 const FUEL: usize = 4 << 20;
-/// How deep expressions are followed.
+/// How deeply expressions are followed.
 const DEPTH: usize = 80;
 
 #[derive(Clone)]
@@ -236,7 +239,7 @@ struct Slot {
     evaluated: Evaluated,
     name_span: Span,
     value_span: Span,
-    /// Another name may contain the same list.
+    /// Whether another name may refer to the same list.
     shared: bool,
 }
 
@@ -247,19 +250,19 @@ struct Evaluator<'a> {
     order: Vec<String>,
     /// Variables that the file itself sets.
     environment: Changes,
-    /// Where the file changes the environment, followed or not.
+    /// The places at which the file changes the environment, followed or not.
     writes: Vec<EnvironmentWrite>,
     open: Option<(String, Span)>,
-    /// Names that functions of the file declare `global`.
+    /// Names that functions in the file declare `global`.
     globals: BTreeSet<String>,
-    /// Something that may raise was met.
+    /// Whether something was met that may raise.
     uncertain: bool,
     depth: usize,
     fuel: usize,
-    /// The modules that were worked out, for this one or for one that takes it over; nothing while
-    /// that goes on.
+    /// The modules evaluated so far, for this one or for one that imports from it; `None` during
+    /// the evaluation.
     taken: BTreeMap<FileId, Option<Rc<Taken>>>,
-    /// How many modules take this one over, one the other.
+    /// How many modules import from each other down to this one.
     level: usize,
 }
 
@@ -283,7 +286,7 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// An exception that is raised for sure.
+/// An exception that is certainly raised.
 struct Raise {
     kind: &'static str,
     message: String,

@@ -1,4 +1,4 @@
-//! Statements of a configuration file, one after the other.
+//! Executes the statements of a configuration file in order.
 
 use std::collections::BTreeSet;
 
@@ -306,7 +306,7 @@ impl<'a> Evaluator<'a> {
                         Expr::Starred(node) => &node.value,
                         other => other,
                     };
-                    // Unpacking inside unpacking is not followed.
+                    // Nested unpacking is not followed.
                     match target {
                         Expr::Name(_) => self.assign(target, item, from, false)?,
                         _ => self.forget(target, "unpacked"),
@@ -328,7 +328,8 @@ impl<'a> Evaluator<'a> {
         Ok(())
     }
 
-    /// A list that another name may hold too is changed: neither is known any more.
+    /// Records a change to a list that another name may refer to as well, which makes every such
+    /// list unknown. Returns whether the list is shared.
     pub(super) fn mutates_shared(&mut self, name: &str) -> bool {
         if !self.names.get(name).is_some_and(|slot| slot.shared) {
             return false;
@@ -341,7 +342,7 @@ impl<'a> Evaluator<'a> {
         true
     }
 
-    /// Every name in this expression is no longer known.
+    /// Makes every name in this expression unknown.
     pub(super) fn forget(&mut self, expression: &'a Expr, why: &str) {
         let mut names = Vec::new();
         walk::expressions(expression, &mut |found| {
@@ -358,7 +359,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Anything may have been set: nothing that was known stays so.
+    /// Makes every name unknown, because anything may have been set.
     pub(super) fn open(&mut self, why: &str, at: Span) {
         for slot in self.names.values_mut() {
             if !matches!(slot.evaluated.value, Value::Named(_)) {
@@ -370,7 +371,7 @@ impl<'a> Evaluator<'a> {
         self.uncertain = true;
     }
 
-    /// A statement that is not followed: what it may assign is unknown afterwards.
+    /// Skips a statement that is not followed: what it may assign is unknown afterwards.
     pub(super) fn skip(&mut self, statement: &'a Stmt, why: &str) {
         self.opens(statement);
         self.writes_within(self.span(statement));
@@ -395,7 +396,8 @@ impl<'a> Evaluator<'a> {
         self.uncertain = true;
     }
 
-    /// A function of the file is or may be called: its `global` names are no longer known.
+    /// Makes the `global` names of the file's functions unknown, because one of them is or may be
+    /// called.
     pub(super) fn calls_own_function(&mut self) {
         let names = std::mem::take(&mut self.globals);
         for name in &names {
@@ -410,7 +412,7 @@ impl<'a> Evaluator<'a> {
         self.uncertain = true;
     }
 
-    /// Does something below this statement set names out of sight?
+    /// Records whether something in this statement sets names in a way that the text does not show.
     fn opens(&mut self, statement: &'a Stmt) {
         let mut found = None;
         walk::statements(std::slice::from_ref(statement), walk::Place::default(), &mut |s, _| {
@@ -437,7 +439,7 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// Does an `except` clause catch this exception? `None` if that is not known.
+/// Whether an `except` clause catches this exception. `None` if that is not known.
 fn catches(class: Option<&Expr>, kind: &str) -> Option<bool> {
     let Some(class) = class else { return Some(true) };
     let classes: Vec<&Expr> = match class {
@@ -459,7 +461,7 @@ fn catches(class: Option<&Expr>, kind: &str) -> Option<bool> {
             || name == "BaseException"
             || (name == "Exception" && !exits)
         {
-            // What `raise` in the file itself raises was not looked at.
+            // What a `raise` in the file itself raises was not determined.
             return if kind == "Exception" && name != "Exception" { None } else { Some(true) };
         }
         let known = matches!(
@@ -491,7 +493,7 @@ struct Touched {
     used: BTreeSet<String>,
 }
 
-/// Which names a statement and what is below it may assign, and which it uses.
+/// The names that a statement and the blocks in it may assign, and those they use.
 fn assigned(statement: &Stmt) -> Touched {
     let mut touched = Touched { assigned: Vec::new(), used: BTreeSet::new() };
     walk::statements(std::slice::from_ref(statement), walk::Place::default(), &mut |s, place| {
@@ -522,7 +524,7 @@ fn assigned(statement: &Stmt) -> Touched {
                 }
             }
             Stmt::Match(node) => {
-                // Captures of a pattern: rare enough to be taken from the names in it.
+                // Captures are so rare that any name in a pattern counts as one.
                 for case in &node.cases {
                     captures(&case.pattern, &mut touched.assigned);
                 }
@@ -559,7 +561,7 @@ fn captures(
     out.extend(walk::captured(pattern).map(|name| (name.as_str().to_owned(), name.range)));
 }
 
-/// The names that functions of the file declare `global`.
+/// The names that functions in the file declare `global`.
 pub(super) fn declared_global(block: &[Stmt]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     walk::statements(block, walk::Place::default(), &mut |statement, _| {

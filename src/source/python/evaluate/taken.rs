@@ -12,34 +12,34 @@ use super::super::Module;
 use super::value::{Evaluated, Value};
 use super::{Evaluator, FileId, Raise, Slot, Surroundings};
 
-/// How many modules are followed that take over each other.
+/// How deeply modules that import from each other are followed.
 const LEVELS: usize = 5;
-/// How many are followed in all.
+/// How many modules are followed in total.
 const MODULES: usize = 50;
 
-/// An import that takes names over.
+/// An import of names from another module.
 pub struct FromImport<'a> {
-    /// The file that it is in.
+    /// The file that contains the import.
     pub importer: FileId,
-    /// The module, without its dots in front.
+    /// The module, without its leading dots.
     pub module: &'a str,
-    /// How many dots are in front.
+    /// The number of leading dots.
     pub level: u32,
-    /// Does it take all of them?
+    /// Whether it imports all names.
     pub star: bool,
 }
 
-/// The module that names are taken from.
+/// The module from which names are imported.
 pub enum TakenModule {
-    /// This one, and what `__file__` is in it, where that is not its own path.
+    /// This module, and the value of `__file__` in it, if that is not its own path.
     Module(Box<Module>, Option<PathBuf>),
-    /// There is none.
+    /// The module does not exist.
     Missing,
-    /// It is not followed.
+    /// The module is not followed.
     Unknown,
 }
 
-/// What a module leaves for others to take.
+/// What a module provides for others to import.
 pub(super) struct Taken {
     names: BTreeMap<String, Slot>,
     order: Vec<String>,
@@ -48,7 +48,7 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    /// The names that `import *` brings; nothing where they are not known.
+    /// The names that `import *` imports; `None` if they are not known.
     fn all(&self) -> Option<Vec<&str>> {
         let Some(all) = self.names.get("__all__") else {
             let is_public = |name: &&str| !name.starts_with('_');
@@ -66,10 +66,10 @@ impl Taken {
 }
 
 impl Evaluator<'_> {
-    /// Takes over what the statement names; `false` where the module is not followed.
+    /// Imports what the statement names; returns `false` if the module is not followed.
     pub(super) fn take_names(&mut self, node: &StmtImportFrom) -> Result<bool, Raise> {
         let module = node.module.as_ref().map_or("", |module| module.as_str());
-        // `from . import base` binds modules.
+        // `from . import base` binds modules, not names in them.
         if module.is_empty() {
             return Ok(false);
         }
@@ -112,8 +112,8 @@ impl Evaluator<'_> {
         Ok(true)
     }
 
-    /// Binds a name as the other module has it. A list that was taken `before` may have been changed
-    /// since, there as well as here.
+    /// Binds a name to the other module's value. A list that was already imported `before` may have
+    /// been changed since, in either module.
     fn take(&mut self, taken: &Taken, name: &str, own: &str, before: bool) {
         let Some(slot) = taken.names.get(name) else { return };
         let changes = matches!(slot.evaluated.value, Value::List(_) | Value::Dict(_));
@@ -136,7 +136,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// What the module leaves behind; nothing where it cannot be followed.
+    /// Evaluates the other module; `None` if it cannot be followed.
     fn work_out(
         &mut self,
         module: &Module,

@@ -4,7 +4,7 @@ use ruff_python_ast::Parameters;
 
 use super::ConfigValue;
 
-/// A value and whether an environment variable's is in it.
+/// A value, and whether it contains an environment variable's value.
 #[derive(Clone)]
 pub(super) struct Evaluated {
     pub value: Value,
@@ -23,7 +23,7 @@ pub(super) enum Value {
     List(Vec<Value>),
     Tuple(Vec<Value>),
     Dict(Vec<(Value, Value)>),
-    /// Something of Python's library, by its dotted name.
+    /// An object of Python's library, by its dotted name.
     Named(String),
     Callable(Option<usize>),
     Unknown(String),
@@ -40,7 +40,7 @@ impl Evaluated {
 }
 
 impl Value {
-    /// How much it costs to copy.
+    /// The cost of copying the value.
     pub(super) fn weight(&self) -> usize {
         let mut todo = vec![self];
         let mut weight = 0_usize;
@@ -58,7 +58,7 @@ impl Value {
         weight
     }
 
-    /// Python's truth of it; `None` if it is not known.
+    /// The truth of the value in Python; `None` if that is not known.
     pub(super) fn truth(&self) -> Option<bool> {
         Some(match self {
             Self::Int(value) => *value != 0,
@@ -73,7 +73,7 @@ impl Value {
         })
     }
 
-    /// The reason why it, or something in it, is not known.
+    /// The reason why the value, or something in it, is not known.
     pub(super) fn unknown(&self) -> Option<&str> {
         let mut todo = vec![self];
         while let Some(value) = todo.pop() {
@@ -87,7 +87,7 @@ impl Value {
         None
     }
 
-    /// Whole numbers and truth values, which Python counts among them.
+    /// The value as a whole number; Python counts truth values as such.
     pub(super) fn int(&self) -> Option<i64> {
         match self {
             Self::Int(value) => Some(*value),
@@ -96,7 +96,7 @@ impl Value {
         }
     }
 
-    /// Any number.
+    /// The value as a number.
     #[expect(clippy::cast_precision_loss, reason = "as Python's own float(int)")]
     pub(super) fn float(&self) -> Option<f64> {
         match self {
@@ -170,7 +170,7 @@ impl Value {
     }
 }
 
-/// How many arguments a function takes by their place, without `*args`.
+/// How many positional arguments a function takes, without `*args`.
 pub(super) fn positional(parameters: &Parameters) -> usize {
     parameters.posonlyargs.len() + parameters.args.len()
 }

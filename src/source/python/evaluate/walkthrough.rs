@@ -1,5 +1,5 @@
-//! Code that is worked out one statement after the other, so that it can be asked on the way what an
-//! expression comes to: `app.config.from_object(config[os.getenv("APP_CONFIG") or "default"])`.
+//! Evaluates code statement by statement, so that an expression can be evaluated on the way:
+//! `app.config.from_object(config[os.getenv("APP_CONFIG") or "default"])`.
 
 use std::collections::HashMap;
 
@@ -10,29 +10,29 @@ use super::super::Module;
 use super::value::{Evaluated, Value};
 use super::{Evaluator, FileText, Surroundings, TakenModule};
 
-/// What a call gives a function.
+/// The arguments that a call passes to a function.
 #[derive(Clone, Default)]
 pub struct CallArguments {
     positional: Vec<Evaluated>,
     named: Vec<(String, Evaluated)>,
-    /// `*args` or `**kwargs` is among it.
+    /// Whether the call passes `*args` or `**kwargs`.
     open: bool,
 }
 
-/// The function that makes the application, and what it is called with.
+/// The function that creates the application, and its arguments.
 pub struct CalledFactory {
-    /// Where its name is in its definition.
+    /// The place of its name in its definition.
     pub definition: Span,
-    /// What it is given.
+    /// The arguments of the call.
     pub arguments: CallArguments,
 }
 
-/// What the names of the code are bound to, as far as it was run.
+/// What the names in the code are bound to, as far as the code was run.
 pub(in super::super) struct Walkthrough<'a> {
     machine: Evaluator<'a>,
     /// The expressions that names were bound to last.
     bound: HashMap<&'a str, &'a Expr>,
-    /// It raises, so that nothing behind it is run.
+    /// Whether the code raised, so that nothing after that is run.
     over: bool,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Walkthrough<'a> {
         self.over = self.over || self.machine.run(std::slice::from_ref(statement)).is_err();
     }
 
-    /// Goes on in the body of a function of the module, which is called with these arguments.
+    /// Continues in the body of a function of the module, called with these arguments.
     pub(in super::super) fn enter(&mut self, parameters: &'a Parameters, given: &CallArguments) {
         self.bound.clear();
         let by_place = parameters.posonlyargs.iter().chain(&parameters.args).enumerate();
@@ -76,7 +76,7 @@ impl<'a> Walkthrough<'a> {
         }
     }
 
-    /// What a call gives.
+    /// The arguments of a call.
     fn arguments(&mut self, call: &'a ExprCall) -> CallArguments {
         let mut value = |given: &'a Expr| {
             let value = self.machine.expression(given);
@@ -95,7 +95,7 @@ impl<'a> Walkthrough<'a> {
         found
     }
 
-    /// The text that an expression comes to. It may be what a variable holds.
+    /// The text that an expression evaluates to. It may be a variable's value.
     pub(in super::super) fn text(&mut self, expression: &'a Expr) -> Option<Secret> {
         match self.machine.expression(expression).ok()?.value {
             Value::Str(text) if !self.over => Some(Secret::new(text)),
@@ -103,8 +103,8 @@ impl<'a> Walkthrough<'a> {
         }
     }
 
-    /// The name of a mapping and the key that an expression takes from it: `config[name]`. The key may be
-    /// what a variable holds.
+    /// The name of a mapping and the key that an expression looks up in it: `config[name]`. The key
+    /// may be a variable's value.
     pub(in super::super) fn entry(&mut self, expression: &'a Expr) -> Option<(&'a str, Secret)> {
         let expression = match expression {
             Expr::Name(name) => self.bound.get(name.id.as_str()).copied()?,
@@ -125,7 +125,7 @@ impl<'a> Walkthrough<'a> {
     }
 }
 
-/// The surroundings of code of which nothing but the environment is known.
+/// The surroundings of code in which only the environment is known.
 pub(in super::super) fn with_variables<'a>(
     variable: &'a dyn Fn(&str) -> Lookup,
 ) -> Surroundings<'a> {
@@ -136,14 +136,14 @@ pub(in super::super) fn with_variables<'a>(
         working_directory: None,
         resolve: &|_| None,
         read: &|_| FileText::Unknown("files are not read for it".into()),
-        // Who asks for variables knows what else changes them.
+        // The caller, who provides the variables, knows what else changes them.
         imported: &|_| Some(Vec::new()),
         taken: &|_| TakenModule::Unknown,
     }
 }
 
 impl Module {
-    /// What the call is given by which a name of the module is made, at its top level.
+    /// The arguments of the top-level call that creates the object bound to a name of the module.
     pub fn given_to_maker(
         &self,
         name: &str,

@@ -1,8 +1,9 @@
 //! The settings that systemd knows, by section and range of versions, and the properties of each:
-//! is it a list, does an empty line clear it, does it take effect without a restart?
+//! whether it is a list, whether an empty line clears it, whether it takes effect without a
+//! restart.
 //!
-//! All of it is in one table, `settings.txt`, which `settings.py` writes from the output of systemd
-//! 252, 257 and 262 itself (`--dump-configuration-items`) and its manual pages.
+//! All settings are in one table, `settings.txt`, which `settings.py` writes from the output of
+//! systemd 252, 257 and 262 itself (`--dump-configuration-items`) and its manual pages.
 
 mod value;
 
@@ -25,26 +26,27 @@ pub struct Setting {
     pub section: &'static str,
     /// Its name.
     pub key: &'static str,
-    /// The version that brought it, or the ones of which one did; `252..=252` where the oldest
-    /// that was asked has it.
+    /// The version that introduced it, or the range of versions within which it was introduced;
+    /// `252..=252` if the oldest version that was examined has it.
     pub since: RangeInclusive<u32>,
-    /// The versions of which one is the last to know it, where the newest no longer does.
+    /// The range of versions within which it was last known; `None` if the newest version still
+    /// knows it.
     pub until: Option<RangeInclusive<u32>>,
-    /// What systemd says it takes: `BOOLEAN`, `SECONDS`, `PATH [...]`.
+    /// What the setting takes, in systemd's words: `BOOLEAN`, `SECONDS`, `PATH [...]`.
     pub takes: &'static str,
     traits: &'static str,
 }
 
-/// Does a version of systemd know a setting or a value?
+/// Whether a version of systemd knows a setting or a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// It does.
+    /// The version knows it.
     Known,
-    /// It is older.
+    /// The version is too old to know it.
     NotYet,
-    /// It is newer, and takes it no longer.
+    /// The version is newer and no longer knows it.
     Gone,
-    /// It is one of the versions that were not examined.
+    /// The version is between two versions that were examined, so this is not known.
     Unsure,
 }
 
@@ -53,45 +55,45 @@ impl Setting {
         self.traits.split(',').any(|found| found == word)
     }
 
-    /// Does a line of it hold a command?
+    /// Whether a line of this setting contains a command.
     pub fn is_command(&self) -> bool {
         self.has("command")
     }
 
-    /// Does every line of it add to a list?
+    /// Whether every line of this setting adds to a list.
     pub fn is_list(&self) -> bool {
         self.has("list")
     }
 
-    /// Does an empty line take back what was set before? (Elsewhere it is ignored with a warning,
-    /// or means nothing.)
+    /// Whether an empty line resets what was set before. (For other settings an empty line is
+    /// ignored with a warning, or means nothing.)
     pub fn resets(&self) -> bool {
         self.has("resets")
     }
 
-    /// Can there be several lines of it, none of which overrides another?
+    /// Whether there can be several lines of this setting, none of which overrides another.
     pub fn adds_up(&self) -> bool {
         self.has("adds-up")
     }
 
-    /// Does it hold from a `daemon-reload` on, without a restart of the service?
+    /// Whether a change takes effect with `daemon-reload`, without a restart of the service.
     pub fn holds_without_restart(&self) -> bool {
         self.has("no-restart")
     }
 
-    /// Does the start, the reload or the environment depend on it?
+    /// Whether the start, the reload or the environment of a service depends on this setting.
     pub fn matters(&self) -> bool {
         self.has("matters")
     }
 
-    /// Its place among the settings of its section, as one writes them.
+    /// Its place in the customary order of the settings of its section.
     pub fn order(&self) -> Option<usize> {
         self.traits.split(',').find_map(|word| word.strip_prefix("order=")?.parse().ok())
     }
 
-    /// Does this version know it?
+    /// Whether this version knows the setting.
     pub fn in_version(&self, version: u32) -> Presence {
-        // What the oldest that was asked has may be as old as systemd.
+        // A setting of the oldest version that was examined may be as old as systemd.
         if version < *self.since.start() && *self.since.start() > OLDEST {
             return Presence::NotYet;
         }
@@ -104,7 +106,7 @@ impl Setting {
         }
     }
 
-    /// The version that brought a value, where that came later than the setting itself.
+    /// The version that introduced a value, if that was later than the setting itself.
     pub fn value_since(&self, value: &str) -> Option<u32> {
         self.traits.split(',').find_map(|word| {
             let (of, since) = word.split_once('@')?;
@@ -112,7 +114,7 @@ impl Setting {
         })
     }
 
-    /// The first version that surely knows it, in words: `259`, `253 to 257`.
+    /// The first version that certainly knows the setting, in words: `259`, `253 to 257`.
     pub fn since_words(&self) -> String {
         match self.since.start() == self.since.end() {
             true => self.since.start().to_string(),
@@ -121,29 +123,29 @@ impl Setting {
     }
 }
 
-/// The oldest systemd that was asked.
+/// The oldest version of systemd that was examined.
 pub const OLDEST: u32 = 252;
 
 /// What systemd does with a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingLookup {
-    /// It reads it.
+    /// systemd reads the setting.
     Known(Setting),
-    /// `X-…`: it ignores it in silence.
+    /// `X-…`: systemd ignores the setting silently.
     Private,
-    /// It ignores the section.
+    /// systemd ignores the section.
     UnknownSection {
-        /// A section with nearly this name.
+        /// A known section with a similar name.
         did_you_mean: Option<&'static str>,
     },
-    /// It ignores the setting.
+    /// systemd ignores the setting.
     UnknownKey {
-        /// A setting of the section with nearly this name.
+        /// A setting of the section with a similar name.
         did_you_mean: Option<&'static str>,
     },
-    /// It ignores the setting here; there are sections that have it.
+    /// systemd ignores the setting in this section; other sections have it.
     WrongSection {
-        /// Those sections.
+        /// The sections that have the setting.
         right: Vec<&'static str>,
     },
 }
@@ -160,7 +162,7 @@ const LINES: usize = {
     lines
 };
 
-/// Where each line begins, found while this is compiled.
+/// Where each line begins, computed at compile time.
 const STARTS: [u32; LINES] = {
     let (mut starts, mut at, mut line) = ([0; LINES], 0, 0);
     while at < DATA.len() {
@@ -175,11 +177,11 @@ const STARTS: [u32; LINES] = {
     starts
 };
 
-/// A setting by its section and name: a binary search in the list, which is sorted. Making a map of
-/// it would cost more than a whole check does otherwise.
+/// The setting of this section and name, found by binary search in the sorted list. Building a map
+/// would take longer than the rest of a whole check.
 pub fn find(section: &str, key: &str) -> Option<Setting> {
     thread_local! {
-        /// What was found: each rule asks for a few dozen names, of each unit.
+        /// Results so far: each rule looks up a few dozen names for each unit.
         static FOUND: RefCell<FxHashMap<String, Option<Setting>>> = RefCell::default();
     }
     let wanted = [section, "\t", key, "\t"].concat();
@@ -196,7 +198,7 @@ pub fn find(section: &str, key: &str) -> Option<Setting> {
     })
 }
 
-/// Units can have any number of names.
+/// Bounds the cache, because units can contain any number of names.
 const FOUND_LIMIT: usize = 1024;
 
 fn search(wanted: &str) -> Option<Setting> {
@@ -204,7 +206,7 @@ fn search(wanted: &str) -> Option<Setting> {
         let rest = &DATA.as_bytes()[*start as usize..];
         &rest[..wanted.len().min(rest.len())]
     };
-    // The head's lines begin with `#`, which is before every letter.
+    // The lines at the head begin with `#`, which sorts before every letter.
     let line = STARTS.partition_point(|start| begins(start) < wanted.as_bytes());
     let start = STARTS.get(line).filter(|start| begins(start) == wanted.as_bytes())?;
     DATA[*start as usize..].lines().next().and_then(parse)
@@ -225,7 +227,7 @@ fn parse(line: &'static str) -> Option<Setting> {
     })
 }
 
-/// `254`, or `253-257` where it is one of these; nothing for `-`.
+/// Reads `254` as one version and `253-257` as a range of versions; `None` for `-`.
 fn versions(text: &str) -> Option<RangeInclusive<u32>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     Some(first.parse().ok()?..=last.parse().ok()?)
@@ -261,32 +263,33 @@ pub fn lookup(section: &str, key: &str) -> SettingLookup {
     SettingLookup::UnknownKey { did_you_mean: nearest(key, keys.map(|setting| setting.key)) }
 }
 
-/// What a setting takes, in the words of `systemd --dump-configuration-items`; empty where that is
-/// not known.
+/// What a setting takes, in the words of `systemd --dump-configuration-items`; empty if that is not
+/// known.
 pub fn takes(section: &str, key: &str) -> &'static str {
     find(section, key).map_or("", |setting| setting.takes)
 }
 
-/// Does an empty assignment take back what was set before? A setting that is not known is taken
-/// for one of which it does.
+/// Whether an empty assignment resets what was set before. An unknown setting is assumed to be
+/// reset.
 pub fn empty_resets(section: &str, key: &str) -> bool {
     find(section, key).is_none_or(|setting| setting.resets())
 }
 
-/// Does every assignment of it add to a list?
+/// Whether every assignment of the setting adds to a list.
 pub fn is_list(section: &str, key: &str) -> bool {
     find(section, key).is_some_and(|setting| setting.is_list())
 }
 
-/// Does the start, the reload or the environment depend on it, in whichever section it belongs?
+/// Whether the start, the reload or the environment of a service depends on the setting, in
+/// whichever section it belongs.
 pub fn matters(key: &str) -> bool {
     ["Service", "Socket", "Install"]
         .iter()
         .any(|section| find(section, key).is_some_and(|setting| setting.matters()))
 }
 
-/// Does this version of systemd take the setting with the value? Not where it is too old for
-/// either, or has lost the setting. Where that is not known, it does.
+/// Whether this version of systemd accepts the setting with the value: false if it is too old for
+/// either, or no longer has the setting; true if that is not known.
 pub fn holds(section: &str, key: &str, value: &str, version: Option<u32>) -> bool {
     let Some((version, setting)) = version.zip(find(section, key)) else { return true };
     !matches!(setting.in_version(version), Presence::NotYet | Presence::Gone)

@@ -5,15 +5,16 @@ use super::super::value::{self, KillMode, NotifyAccess, Restart, ServiceType};
 use super::takes;
 use crate::source::placeholder;
 
-/// A value that systemd ignores, keeping what was set before.
+/// A value that systemd ignores; the previous value remains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValueFault {
     /// What the setting takes.
     pub expected: &'static str,
 }
 
-/// Is a value one that systemd ignores? A value with a specifier or a placeholder is not judged,
-/// nor is a setting whose values are not known here; nor an empty value (see [`empty_resets`]).
+/// Returns a fault if systemd ignores the value. A value with a specifier or a placeholder is not
+/// judged, nor is a setting whose values are not known here, nor an empty value (see
+/// [`empty_resets`]).
 pub fn check_value(section: &str, key: &str, value: &str) -> Option<ValueFault> {
     if value.is_empty() || value.contains('%') || value.contains('$') || placeholder::holds(value) {
         return None;
