@@ -186,11 +186,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if app.gunicorn.paths.is_empty() && app.release.written.is_empty() && database.is_none() {
         return Ok(());
     }
-    for key in ["RootDirectory", "RootImage"] {
-        if service.unit.last("Service", key).is_some() {
-            return Err(Why::not_read(format!("the directory below {key}= was not read")));
-        }
-    }
     let privileged =
         service.exec_start.last().is_some_and(|command| command.line.prefixes.full_privileges);
     let root = Identity::root();

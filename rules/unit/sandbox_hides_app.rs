@@ -194,10 +194,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if service.unit.masked {
         return Ok(());
     }
-    for key in ["RootDirectory", "RootImage"] {
-        if service.unit.last("Service", key).is_some() {
-            return Err(Why::depends(format!("{key}= gives the service a different file tree")));
-        }
+    if let Some(why) = service.view.hides(Path::new("/")) {
+        return Err(Why::depends(why));
     }
     let judges = [
         absent,

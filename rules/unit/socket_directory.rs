@@ -141,10 +141,8 @@ fn judge(app: &App, index: usize, bound: &Bound, place: &Place, out: &mut Sink) 
     if user.is_root() || privileged {
         return Ok(());
     }
-    for key in ["RootDirectory", "RootImage"] {
-        if service.unit.last("Service", key).is_some() {
-            return Err(Why::not_read(format!("the directory below {key}= was not read")));
-        }
+    if let Some(why) = service.view.hides(&place.path) {
+        return Err(Why::depends(why));
     }
     if let Some(made) = service.managed(&place.path)? {
         let Some(read_only) = made.read_only else {

@@ -382,7 +382,10 @@ impl Fault {
             HostErrorKind::NotGiven => bare("not-given"),
             HostErrorKind::NotMounted => bare("not-mounted"),
             HostErrorKind::NotCaptured => bare("not-captured"),
-            HostErrorKind::Other(text) => Self { text: Some(text.clone()), ..bare("other") },
+            // What one service sees is worked out again when the capture is read.
+            HostErrorKind::NotSeen(text) | HostErrorKind::Other(text) => {
+                Self { text: Some(text.clone()), ..bare("other") }
+            }
         }
     }
 

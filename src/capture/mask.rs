@@ -7,6 +7,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::source::unit::known;
+
 /// The letters that masks consist of.
 const LETTERS: &[u8] = b"masked";
 /// A secret word of at least this length, with letters and digits, is masked wherever it occurs.
@@ -333,10 +335,13 @@ pub(super) fn is_generated(word: &[u8]) -> bool {
     let changes = word.windows(2).filter(|pair| class(&pair[0]) != class(&pair[1])).count();
     let numeric = |byte: &u8| byte.is_ascii_digit();
     let between = word.windows(2).filter(|pair| numeric(&pair[0]) != numeric(&pair[1])).count();
-    match word.len() {
+    let generated = match word.len() {
         0..=11 => false,
         length => between >= 3 || (length >= 16 && changes * 3 > length),
-    }
+    };
+    // `BindReadOnlyPaths` looks so.
+    let may_be = generated && word.iter().all(u8::is_ascii_alphabetic);
+    generated && !(may_be && known::settings().any(|setting| setting.key.as_bytes() == word))
 }
 
 /// The ranges of user and password in URLs: `://user:password@`.
@@ -395,6 +400,7 @@ mod tests {
             "proxyprotocol",
             "20260421093000",
             "DJANGOSETTINGSMODULE",
+            "BindReadOnlyPaths",
         ] {
             assert!(!is_generated(word.as_bytes()), "{word}");
         }

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::environment::{self, Environment};
 use super::makers::Makers;
@@ -513,7 +514,8 @@ fn candidate(
     let name = unit.name.to_string();
     let service = Service::read(sources, machine, unit, sockets);
     let environment = environment::read(sources, machine, &service, env_files, problems);
-    let launched = launch(sources, machine, &service, &environment);
+    let view = Rc::clone(&service.view);
+    let launched = sources.seen_as(&view, || launch(sources, machine, &service, &environment));
     Candidate { name, service, environment, launched }
 }
 

@@ -41,6 +41,7 @@ pub mod socket_unit;
 pub mod sockets;
 pub mod spare;
 pub mod state;
+mod view;
 pub mod why;
 mod words;
 pub mod written;
@@ -318,16 +319,18 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     let mut read = Vec::with_capacity(found.candidates.len());
     for candidate in found.candidates {
         let given = given.of_unit(&candidate.service.unit.path);
-        let gunicorn = server::read(sources, &machine, &candidate, given, &mut problems);
-        let release = release::read(
-            sources,
-            &machine,
-            &candidate,
-            &gunicorn,
-            given,
-            request.database_revision.as_deref(),
-            &mut problems,
-        );
+        let view = Rc::clone(&candidate.service.view);
+        let mut own = Vec::new();
+        let (gunicorn, release) = sources.seen_as(&view, || {
+            let gunicorn = server::read(sources, &machine, &candidate, given, &mut own);
+            let revision = request.database_revision.as_deref();
+            let release =
+                release::read(sources, &machine, &candidate, &gunicorn, given, revision, &mut own);
+            (gunicorn, release)
+        });
+        // That the service sees another file is said where a rule is skipped for it.
+        own.retain(|problem| view.hides(&problem.path).is_none());
+        problems.extend(own);
         read.push((candidate, gunicorn, release));
     }
     let mut services: Vec<_> = read
@@ -382,6 +385,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         .into_iter()
         .zip(routes)
         .map(|((candidate, gunicorn, release), routes)| {
+            let view = Rc::clone(&candidate.service.view);
             let processes = living.processes(sources, &candidate, release.link.as_ref());
             let sockets = sockets::sockets(
                 sources,
@@ -396,10 +400,12 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
             let socket_states = names(&candidate).skip(1).map(|name| states.of(&name)).collect();
             let journal = journal::read(sources, request, &candidate.name, &state);
             App {
-                socket_directories: socket_places(sources, &machine, &gunicorn.bounds, |path| {
-                    path.parent()
+                socket_directories: sources.seen_as(&view, || {
+                    socket_places(sources, &machine, &gunicorn.bounds, |path| path.parent())
                 }),
-                socket_files: socket_places(sources, &machine, &gunicorn.bounds, |path| Some(path)),
+                socket_files: sources.seen_as(&view, || {
+                    socket_places(sources, &machine, &gunicorn.bounds, |path| Some(path))
+                }),
                 name: candidate.name,
                 machine: Rc::clone(&machine),
                 nginx: Rc::clone(&nginx),

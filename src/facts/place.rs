@@ -124,7 +124,7 @@ impl Place {
                 let link = lookup.links.last().filter(|hop| behind(hop, at)).cloned();
                 Known::Value(State::Missing { at: at.clone(), link }, Origin::Path(path.into()))
             }
-            Outcome::Failed(error) => match error.kind {
+            Outcome::Failed(error) => match &error.kind {
                 HostErrorKind::NotADirectory | HostErrorKind::LinkLoop => Known::Value(
                     State::Broken { reason: error.kind.to_string() },
                     Origin::Path(path.into()),
@@ -133,6 +133,7 @@ impl Place {
                     "{} is not among the files given",
                     path.display()
                 ))),
+                HostErrorKind::NotSeen(why) => Known::Unknown(Why::depends(why.clone())),
                 _ => Known::Unknown(Why::not_read(format!("{}: {}", path.display(), error.kind))),
             },
         };

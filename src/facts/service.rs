@@ -4,14 +4,17 @@ mod settings;
 mod whole;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::conditions::{self, FailedCondition};
 use super::dependencies::{self, Dependency};
 use super::executable::Executable;
 use super::place::{Identity, Place, tidy};
 use super::sandbox::{self, SandboxPath};
+use super::view;
 use super::words::words;
 use super::{Known, Machine, Origin, Whose, Why};
+use crate::host::View;
 use crate::source::unit::time::TimeSpan;
 use crate::source::{Sources, Span, placeholder};
 
@@ -118,6 +121,8 @@ pub struct Service {
     pub dependencies: Known<Vec<Dependency>>,
     /// Those whose names are surely misspelt, where the host's units were not read.
     pub misspelt: Vec<Dependency>,
+    /// What it sees of the machine's files.
+    pub view: Rc<View>,
     /// The paths that its sandbox is made of.
     pub sandbox: Vec<SandboxPath>,
     /// What has to be there, or not, for it to be started, and is not so.
@@ -130,16 +135,20 @@ const READ_ONLY_SINCE: u32 = 257;
 impl Service {
     /// Joins what the unit says with what is on the machine.
     pub fn read(sources: &Sources, machine: &Machine, unit: Unit, sockets: Vec<Unit>) -> Self {
+        // Files of a repository are the service's own.
+        let view = if machine.whole { view::read(&unit) } else { Rc::default() };
+        let commands =
+            |key: &str| sources.seen_as(&view, || read_commands(sources, machine, &unit, key));
         let mut service = Self {
             user: Known::Default(Identity::root(), Whose::SYSTEMD),
             working_directory: Known::Default(None, Whose::SYSTEMD),
-            exec_start: read_commands(sources, machine, &unit, "ExecStart"),
-            exec_start_pre: read_commands(sources, machine, &unit, "ExecStartPre"),
-            exec_condition: read_commands(sources, machine, &unit, "ExecCondition"),
-            exec_start_post: read_commands(sources, machine, &unit, "ExecStartPost"),
-            exec_reload: read_commands(sources, machine, &unit, "ExecReload"),
-            exec_reload_post: read_commands(sources, machine, &unit, "ExecReloadPost"),
-            exec_stop: read_commands(sources, machine, &unit, "ExecStop"),
+            exec_start: commands("ExecStart"),
+            exec_start_pre: commands("ExecStartPre"),
+            exec_condition: commands("ExecCondition"),
+            exec_start_post: commands("ExecStartPost"),
+            exec_reload: commands("ExecReload"),
+            exec_reload_post: commands("ExecReloadPost"),
+            exec_stop: commands("ExecStop"),
             directories: Known::Default(Vec::new(), Whose::SYSTEMD),
             shared_directories: Vec::new(),
             outputs: Vec::new(),
@@ -148,13 +157,15 @@ impl Service {
             failed_conditions: conditions::failed(sources, machine, &unit),
             sandbox: sandbox::read(sources, machine, &unit),
             on_machine: machine.whole,
+            view: Rc::clone(&view),
             unit,
             sockets,
             unstarted_sockets: Vec::new(),
             idle_at_boot: false,
         };
         service.user = service.read_user(machine);
-        service.working_directory = service.read_working_directory(sources, machine);
+        service.working_directory =
+            sources.seen_as(&view, || service.read_working_directory(sources, machine));
         service.directories = service.read_directories();
         service.outputs = service.read_outputs(sources, machine);
         service.misspelt =

@@ -38,7 +38,7 @@ pub struct Reach<'a, 'h> {
 impl<'a, 'h> Reach<'a, 'h> {
     /// For the files of a repository.
     pub fn new(sources: &'a Sources<'h>, deployment: &'a Deployment) -> Self {
-        let overlay = OverlayHost::new(sources.host());
+        let overlay = OverlayHost::new(sources.machine());
         let places = Places::of(deployment, &overlay, true);
         Self { sources, deployment, overlay, places }
     }

@@ -24,6 +24,7 @@ pub mod run;
 pub mod tree;
 mod unmounted;
 pub mod unsaved;
+pub mod view;
 pub mod walk;
 pub mod write;
 
@@ -44,6 +45,7 @@ pub use run::{Command, Import, Output, Program, RunError};
 pub use tree::TreeHost;
 pub use unmounted::UnmountedHost;
 pub use unsaved::Unsaved;
+pub use view::{View, ViewHost};
 
 /// The largest file that is read unless the caller says otherwise, in bytes.
 pub const READ_LIMIT: u64 = 64 << 20;
@@ -231,6 +233,8 @@ pub enum HostErrorKind {
     NotGiven,
     /// It is on a file system that the machine mounts there, and which is not in this tree.
     NotMounted,
+    /// A service sees something else at the path than the machine does, and why.
+    NotSeen(String),
     /// A capture is replayed, and it does not contain the answer to this question.
     NotCaptured,
     /// Anything else, with the operating system's words.
@@ -253,6 +257,7 @@ impl fmt::Display for HostErrorKind {
             Self::NotMounted => {
                 f.write_str("on a file system that is mounted there but is not part of this tree")
             }
+            Self::NotSeen(why) => f.write_str(why),
             Self::NotCaptured => f.write_str("not in the capture"),
             Self::Other(text) => f.write_str(text),
         }

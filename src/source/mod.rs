@@ -37,11 +37,12 @@ pub mod venv;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::host::{Host, HostError, READ_LIMIT};
+use crate::host::{Host, HostError, READ_LIMIT, View, ViewHost};
 
 pub use lookup::Lookup;
 pub use secret::Secret;
@@ -190,7 +191,7 @@ impl SourceFile {
 
 /// All files that were read through one [`Host`], each read once.
 pub struct Sources<'h> {
-    host: &'h dyn Host,
+    host: ViewHost<'h>,
     files: RefCell<Vec<Arc<SourceFile>>>,
     by_path: RefCell<FxHashMap<PathBuf, Result<FileId, HostError>>>,
     hidden: RefCell<FxHashMap<FileId, Vec<Span>>>,
@@ -204,7 +205,7 @@ impl<'h> Sources<'h> {
     /// No file is read yet.
     pub fn new(host: &'h dyn Host) -> Self {
         Self {
-            host,
+            host: ViewHost::new(host),
             files: RefCell::default(),
             by_path: RefCell::default(),
             hidden: RefCell::default(),
@@ -223,13 +224,27 @@ impl<'h> Sources<'h> {
         }
     }
 
-    /// The host behind these files.
-    pub fn host(&self) -> &'h dyn Host {
-        self.host
+    /// The host behind these files, as the service sees it for whom it is read.
+    pub fn host(&self) -> &dyn Host {
+        &self.host
+    }
+
+    /// The machine itself.
+    pub fn machine(&self) -> &'h dyn Host {
+        self.host.base()
+    }
+
+    /// Reads as a service sees the machine.
+    pub fn seen_as<T>(&self, view: &Rc<View>, read: impl FnOnce() -> T) -> T {
+        let before = self.host.change(Some(Rc::clone(view)));
+        let value = read();
+        self.host.change(before);
+        value
     }
 
     /// Reads a file, or returns what an earlier call read. An error is remembered too.
     pub fn load(&self, path: &Path) -> Result<Arc<SourceFile>, HostError> {
+        self.host.check(path)?;
         if let Some(known) = self.by_path.borrow().get(path) {
             return known.clone().map(|id| self.file(id));
         }

@@ -266,7 +266,8 @@ fn second_masters_shells_and_dead_sockets() {
         "cd /srv/myapp/current && setsid /srv/venvs/gunicorn-23/bin/gunicorn \
          --bind 127.0.0.1:8001 wsgi:app >/dev/null 2>&1 & sleep 3",
     );
-    both(&container, &["P507"]);
+    // Tried by hand, on a port to which nothing passes.
+    both(&container, &[]);
     container.sh_ok(
         "kill $(grep -lsz 127.0.0.1:[8]001 /proc/[0-9]*/cmdline | grep -v self | cut -d/ -f3)",
     );

@@ -34,6 +34,7 @@ mod cases_release_database;
 mod cases_sockets;
 mod cases_unit;
 mod cases_versions;
+mod cases_view;
 mod catalogue;
 mod certificates;
 mod check_waits;

@@ -48,7 +48,7 @@ pub struct Table<'h> {
 impl<'h> Table<'h> {
     /// Reads the table. The reason is [`Why::not_live`] where there is none.
     pub fn read(sources: &Sources<'h>) -> Result<Self, Why> {
-        let host = sources.host();
+        let host = sources.machine();
         let names = match host.list(Path::new("/proc")) {
             Ok(names) => names,
             Err(error) => {
