@@ -170,11 +170,12 @@ fn report(
     finding
         .help(format!(
             "{help}\n\
-             or outside the server: upstream app {{ server {name}:{port}; }}, and set the variable \
-             to app"
+             or outside the server: upstream app {{ server {name}:{port}; }}; set the variable to app, \
+             and write no port behind it in proxy_pass"
         ))
         .by_hand(Some(destination.word));
-    finding.fix(Safety::Manual, "write an address or an upstream instead of the name");
+    finding
+        .fix(Safety::Manual, "set a resolver, or replace the name with an address or an upstream");
 }
 
 /// The IPv4 address of a name that the machine's own files tell.

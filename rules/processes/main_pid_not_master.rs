@@ -15,8 +15,8 @@ crate::rule! {
     /// then restart once.
     ///
     /// Proved by `shell-stays-main-process`: the reload returned 0 (on systemd 262 sometimes 1),
-    /// its SIGHUP killed dash, and the site answered 502 for more than two seconds; behind bash
-    /// nothing was lost.
+    /// its SIGHUP killed dash, and the site answered 502 for more than two seconds; with
+    /// `bash -c`, which gunicorn replaced, nothing was lost.
     ///
     /// ```proc,bad
     /// 790 parent=1 unit=myapp.service user=33 start=99 : bash /usr/local/bin/start-myapp

@@ -104,9 +104,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 fn report(app: &App, file: &EnvironmentFile, misread: &Misread, directive: Span, out: &mut Sink) {
     let (cause, note) = match misread.kind {
-        Misreading::Quoted => {
-            ("systemd treats the quotes as part of the path and ignores the line", "no quotes here")
-        }
+        Misreading::Quoted => (
+            "systemd treats the quotes as part of the path and ignores the line",
+            "quotes are not allowed in this path",
+        ),
         Misreading::Relative => {
             ("systemd ignores a path that does not start with a slash", "not an absolute path")
         }

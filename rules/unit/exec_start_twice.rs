@@ -45,10 +45,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .report(format!("systemd refuses {}: it has two ExecStart= lines", app.name))
         .at(second, "added to the first, does not replace it")
         .at_some(first, "the first")
-        .help("Put an empty line before the one that should count:\nExecStart=");
+        .help("Put an empty ExecStart= before the command that systemd must run:\nExecStart=");
     match meant(unit) {
         Some(at) => finding
-            .fix(Safety::Safe, "put an empty ExecStart= before it")
+            .fix(Safety::Safe, "put an empty ExecStart= before the second one")
             .edit(Edit::Before { at, line: "ExecStart=".to_owned() }),
         None => finding.fix(Safety::Manual, "keep one ExecStart="),
     };

@@ -25,8 +25,8 @@ crate::rule! {
     /// before it; then `systemctl daemon-reload` and, once, a restart.
     ///
     /// Proved by `shell-stays-main-process`: the reload returned 0 (on systemd 262 sometimes 1),
-    /// its SIGHUP killed dash, and the site answered 502 for more than two seconds; behind bash
-    /// nothing was lost.
+    /// its SIGHUP killed dash, and the site answered 502 for more than two seconds; with
+    /// `bash -c`, which gunicorn replaced, nothing was lost.
     ///
     /// Proved by `shell-hides-readiness`: READY=1 was sent but not accepted, and the unit was
     /// killed at its start timeout again and again; behind bash, which gunicorn replaced, nothing
@@ -158,8 +158,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
              nologin), and this shell stays running.\nExecStart={program} …"
         ),
         WrapperKind::Dash | WrapperKind::Bash | WrapperKind::Sh => format!(
-            "Put `exec` before gunicorn in the shell's text, without a pipe or anything after it, \
-             or start gunicorn directly:\nExecStart={program} …"
+            "In the shell command, put `exec` before gunicorn, with no pipe and nothing after it; or \
+             start gunicorn directly:\nExecStart={program} …"
         ),
         _ => format!("Start gunicorn directly:\nExecStart={program} …"),
     };

@@ -39,8 +39,8 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         let stem = name.strip_suffix(".service").unwrap_or(name);
         let runtime = if masked.path.starts_with("/run") { "--runtime " } else { "" };
         out.report(format!(
-            "every reload and restart of {name} fails, and once its gunicorn stops nothing starts it: \
-             the unit is masked"
+            "every reload and restart of {name} fails, and when its gunicorn stops, nothing can start \
+             it again: the unit is masked"
         ))
         .observed(
             EvidenceKind::Process,

@@ -125,7 +125,8 @@ const FIELDS: [&str; 6] = [
     "MESSAGE",
 ];
 
-/// Masks `journalctl --output=json`: every entry is kept, with the recognised parts of its message.
+/// Masks `journalctl --output=json`: of each entry only [`FIELDS`] are kept, and of its message only
+/// the parts that are recognised.
 pub(super) fn journal(masker: &mut Masker, output: &mut Output) {
     let mut kept = Vec::new();
     for entry in output.stdout.split(|byte| *byte == b'\n') {

@@ -447,8 +447,8 @@ fn load(
     }
 }
 
-/// The nearest directory above a file that git works in. `/etc` as a whole under version control
-/// is etckeeper's, whose repository nobody but root can read.
+/// The nearest git work tree that contains the file. `/etc` itself is ignored: a repository there is
+/// etckeeper's, and only root can read it.
 fn git_tree(sources: &Sources, file: &Path) -> Option<PathBuf> {
     let is_tree = |directory: &&Path| {
         **directory != *"/" && **directory != *"/etc" && holds_git(sources.host(), directory)

@@ -1,5 +1,5 @@
-//! Sockets that listen on the host: where, who holds them, how many connections wait, and whether
-//! the file at a unix socket's path is still its own.
+//! The listening sockets of the host: where they are bound, which processes hold them, how many
+//! connections wait, and whether the file at a unix socket's path still belongs to that socket.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;

@@ -44,7 +44,8 @@ const OF_THE_RELOAD: [&str; 4] = ["U102", "G207", "G222", "P509"];
 /// How the processes, their sockets and the answers are at this moment: where a site is brought back
 /// to life that says nothing of what will be.
 fn of_now(rule: &Rule) -> bool {
-    matches!(rule.area(), "processes" | "logs") || ["S601", "S602", "S607"].contains(&rule.code)
+    matches!(rule.area(), "processes" | "logs")
+        || ["N333", "S601", "S602", "S607"].contains(&rule.code)
 }
 
 /// What the check came to.

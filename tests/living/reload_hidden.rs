@@ -307,3 +307,17 @@ fn a_master_that_does_nothing_is_told() {
     assert!(link(&container).ends_with("2026-04-21"));
     container.sh_ok("kill -CONT $(systemctl show -P MainPID myapp)");
 }
+
+/// nginx that is down keeps nobody from going back: gunicorn's own sockets are asked.
+#[test]
+fn a_rollback_goes_although_nginx_is_down() {
+    let Some(container) = site("rollback-nginx-down", "") else { return };
+    container.sh_ok("systemctl stop nginx");
+    let to = format!("{RELEASES}/2026-04-14");
+    reload(&container, &format!("--release {to}")).ends(1, "refused").says("N333");
+    let command =
+        format!("deploy-doctor rollback myapp --format json --max-stall 20 --settle 1 --to {to}");
+    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    ran.ends(0, "reloaded");
+    assert!(link(&container).ends_with("2026-04-14"));
+}

@@ -84,7 +84,7 @@ impl Environment {
     }
 }
 
-/// The same for callers that need only the value.
+/// Reduces the result of looking up a variable to its value, for callers that need no position.
 pub(in crate::facts) fn as_lookup(seen: Result<Option<SetVariable>, Why>) -> Lookup {
     match seen {
         Ok(Some(variable)) => Lookup::Set(variable.value),

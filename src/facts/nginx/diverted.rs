@@ -88,7 +88,7 @@ fn first_rewrite(block: &DirectiveRef<'_>) -> Option<(Span, String, bool)> {
     Some((first.head_span(), format!("{head}{slash}"), false))
 }
 
-/// Does nginx choose the same location for all paths that begin so?
+/// Whether nginx chooses the same location for every path that begins with `path`.
 fn is_alike(model: &Model, server: ServerId, path: &str) -> bool {
     let mut all = model.locations.iter().filter(|location| location.server == server);
     all.all(|location| {

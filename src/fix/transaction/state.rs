@@ -5,7 +5,7 @@
 //! transactions/00000007/    mode 0700
 //!     before-0 …            the old content of each path, mode 0600
 //!     journal.json          the changes to be made
-//!     state                 its state; written last, so without this file it never started
+//!     state                 the transaction's state; written last: without it, nothing was begun
 //! ```
 
 use std::ffi::{OsStr, OsString};

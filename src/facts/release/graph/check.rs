@@ -1,4 +1,4 @@
-//! Which of the imports that were followed certainly run and cannot be found.
+//! Finds imports that certainly run but whose module does not exist.
 
 use std::collections::HashMap;
 use std::path::Path;
