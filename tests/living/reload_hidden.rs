@@ -312,7 +312,7 @@ fn a_master_that_does_nothing_is_told() {
 #[test]
 fn a_rollback_goes_although_nginx_is_down() {
     let Some(container) = site("rollback-nginx-down", "") else { return };
-    container.sh_ok("systemctl stop nginx");
+    container.sh_ok("systemctl kill --signal=KILL nginx; sleep 1");
     let to = format!("{RELEASES}/2026-04-14");
     reload(&container, &format!("--release {to}")).ends(1, "refused").says("N333");
     let command =
