@@ -316,8 +316,8 @@ impl TreeHost {
             return Some(Err(fail(HostErrorKind::NotGiven)));
         }
         let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = match fs::open(&root, directory, Mode::empty()) {
-            Ok(root) => root,
+        let opened = match fs::open(&root, directory, Mode::empty()) {
+            Ok(opened) => opened,
             Err(Errno::NOENT) => {
                 return Some(Err(fail(HostErrorKind::Other("the process is gone".into()))));
             }
@@ -325,8 +325,19 @@ impl TreeHost {
         };
         let flags = flags | OFlags::CLOEXEC;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let opened = fs::openat2(&root, inside, flags, Mode::empty(), resolve);
-        Some(opened.map_err(|errno| fail(error_kind(errno))))
+        match fs::openat2(&opened, inside, flags, Mode::empty(), resolve) {
+            // `RestrictSUIDSGID=yes`, as the timer's service has it, forbids this call alone.
+            Err(Errno::NOSYS) => Some(Self::open_below(&root, inside, flags)),
+            found => Some(found.map_err(|errno| fail(error_kind(errno)))),
+        }
+    }
+
+    /// The same, component by component.
+    fn open_below(root: &Path, inside: &Path, flags: OFlags) -> Result<OwnedFd, HostError> {
+        let tree = Self::open(root)?;
+        let walk = tree.walk(&Path::new("/").join(inside), true);
+        present(&walk.lookup)?;
+        tree.reopen(&walk, flags)
     }
 
     /// Opens a directory so that its content can be listed.
