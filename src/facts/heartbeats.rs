@@ -8,7 +8,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::processes::Table;
 use super::{App, Known, Why};
 use crate::host::{HostErrorKind, Room, seen_by};
 use crate::source::Sources;
@@ -29,24 +28,22 @@ pub struct Heartbeats {
 const USUAL: [&str; 3] = ["/tmp", "/var/tmp", "/usr/tmp"];
 /// The variables that it looks at before them.
 const VARIABLES: [&str; 3] = ["TMPDIR", "TEMP", "TMP"];
-/// How the files' names begin.
-const NAME: &str = "wgunicorn-";
 
 /// Looks at it where gunicorn runs.
-pub(super) fn read(sources: &Sources, table: &Table<'_>, app: &App) -> Known<Heartbeats> {
-    match find(sources, table, app) {
+pub(super) fn read(sources: &Sources, app: &App) -> Known<Heartbeats> {
+    match find(sources, app) {
         Ok(found) => Known::Observed(found, "the file systems"),
         Err(why) => Known::Unknown(why),
     }
 }
 
-fn find(sources: &Sources, table: &Table<'_>, app: &App) -> Result<Heartbeats, Why> {
-    let master = app.processes.get()?.master()?.process.pid;
-    let (directory, secret) = match table.makes_files_in(master, NAME) {
-        Some(directory) => shown(app, directory),
+fn find(sources: &Sources, app: &App) -> Result<Heartbeats, Why> {
+    let master = app.processes.get()?.master()?;
+    let (directory, secret) = match &master.heartbeats {
+        Some(directory) => shown(app, directory.clone()),
         None => expected(app)?,
     };
-    match sources.host().room(&seen_by(master, &directory)) {
+    match sources.host().room(&seen_by(master.process.pid, &directory)) {
         Ok(room) => Ok(Heartbeats { directory, secret, room }),
         Err(error) if error.kind == HostErrorKind::NotGiven => Err(Why::not_live()),
         Err(error) if error.kind == HostErrorKind::PermissionDenied => Err(Why::not_read(

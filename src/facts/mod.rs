@@ -430,7 +430,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     if let Ok(table) = &living.table {
         for app in &mut apps {
             app.pid_files = pid_file::read(sources, table, app);
-            app.heartbeats = heartbeats::read(sources, table, app);
+            app.heartbeats = heartbeats::read(sources, app);
         }
     }
     let masked = masked(&living.gunicorns, found.masked, request);

@@ -76,6 +76,8 @@ pub struct Master {
     pub environment: Known<RunningEnvironment>,
     /// The inodes of the sockets that it holds.
     pub sockets: Known<Vec<u64>>,
+    /// The directory in which it makes its workers' heartbeat files, if its descriptors show it.
+    pub heartbeats: Option<PathBuf>,
     /// Does it come from another master, by SIGUSR2, that is still there?
     pub successor: bool,
 }

@@ -38,11 +38,10 @@ fn a_socket_that_gunicorn_closes_meanwhile_was_not_taken_away() {
     let choose = |question, path: &Path| {
         let again = question == Question::List && path == Path::new("/proc/800/fd");
         asked.set(asked.get() + usize::from(again));
-        // Later looks are for the sockets once more, and for the files that workers show their life in.
         usize::from(asked.get() > 1)
     };
     assert!(codes(&Watched { hosts: vec![case.host, ended], choose }).is_empty());
-    assert_eq!(asked.get(), 3);
+    assert_eq!(asked.get(), 2);
 }
 
 /// How often a check reads below /proc on a host with so many strangers.

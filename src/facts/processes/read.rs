@@ -7,11 +7,13 @@ use std::rc::Rc;
 
 use super::super::{Known, ReleaseLink, Service, Why};
 use super::command::{may_be_gunicorn, title_of_master};
-use super::table::Found;
+use super::table::{Found, made_in, sockets_among};
 use super::{Gunicorns, Master, Orphan, Process, Processes, Table};
 use crate::host::Host;
 use crate::source::{Secret, Sources};
 
+/// How the names of gunicorn's heartbeat files begin.
+const HEARTBEAT: &str = "wgunicorn-";
 /// The most control groups below a unit's that are looked into.
 const GROUP_LIMIT: usize = 64;
 
@@ -82,9 +84,11 @@ pub fn gunicorns(table: &Table<'_>) -> Gunicorns {
         } else {
             table.environment(*pid)
         };
+        let files = table.open_files(*pid);
         masters.push(Master {
             environment,
-            sockets: table.sockets(*pid),
+            heartbeats: files.ok().and_then(|files| made_in(files, HEARTBEAT)),
+            sockets: files.map(|files| sockets_among(&files)),
             running: running.clone(),
             process,
             workers: Vec::new(),

@@ -325,19 +325,6 @@ impl<'h> Table<'h> {
         }
     }
 
-    /// The directory in which a process made files of this name, which it holds open and has deleted.
-    /// `/` is none: what is in a file system that is no longer mounted seems to be there.
-    pub fn makes_files_in(&self, pid: u32, name: &str) -> Option<PathBuf> {
-        let targets = self.host.link_targets(&Self::path(pid, "fd"), DESCRIPTOR_LIMIT).ok()?;
-        let directory = |target: &PathBuf| {
-            let (path, deleted) = link_target(target);
-            let own = path.file_name()?.to_str()?.starts_with(name);
-            let directory = path.parent()?;
-            (own && deleted && directory != Path::new("/")).then(|| directory.to_path_buf())
-        };
-        targets.iter().rev().find_map(directory)
-    }
-
     /// Does a process no longer hold a socket that it held? False if that is not known.
     pub fn has_closed(&self, pid: u32, socket: u64) -> bool {
         match self.sockets(pid).ok() {
@@ -348,21 +335,37 @@ impl<'h> Table<'h> {
 
     /// The inodes of the sockets that a process holds.
     pub fn sockets(&self, pid: u32) -> Known<Vec<u64>> {
-        let directory = Self::path(pid, "fd");
-        let targets = match self.host.link_targets(&directory, DESCRIPTOR_LIMIT) {
-            Ok(targets) => targets,
-            Err(error) if error.kind == HostErrorKind::TooMany => {
-                return Known::Unknown(Why::not_read(format!(
-                    "process {pid} has more than {DESCRIPTOR_LIMIT} open files"
-                )));
-            }
-            Err(error) => {
-                return Known::Unknown(unreadable(pid, "the open files", &error));
-            }
-        };
-        let inode = |target: &PathBuf| {
-            target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-        };
-        Known::Observed(targets.iter().filter_map(inode).collect(), "/proc")
+        self.open_files(pid).map(|files| sockets_among(&files))
     }
+
+    /// What a process's descriptors lead to.
+    pub fn open_files(&self, pid: u32) -> Known<Vec<PathBuf>> {
+        match self.host.link_targets(&Self::path(pid, "fd"), DESCRIPTOR_LIMIT) {
+            Ok(targets) => Known::Observed(targets, "/proc"),
+            Err(error) if error.kind == HostErrorKind::TooMany => Known::Unknown(Why::not_read(
+                format!("process {pid} has more than {DESCRIPTOR_LIMIT} open files"),
+            )),
+            Err(error) => Known::Unknown(unreadable(pid, "the open files", &error)),
+        }
+    }
+}
+
+/// The inodes of the sockets among open files.
+pub fn sockets_among(files: &[PathBuf]) -> Vec<u64> {
+    let inode = |target: &PathBuf| {
+        target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    files.iter().filter_map(inode).collect()
+}
+
+/// The directory of the last open file of this name that was deleted. `/` is none: what is in a file
+/// system that is no longer mounted seems to be there.
+pub fn made_in(files: &[PathBuf], name: &str) -> Option<PathBuf> {
+    let directory = |target: &PathBuf| {
+        let (path, deleted) = link_target(target);
+        let own = path.file_name()?.to_str()?.starts_with(name);
+        let directory = path.parent()?;
+        (own && deleted && directory != Path::new("/")).then(|| directory.to_path_buf())
+    };
+    files.iter().rev().find_map(directory)
 }
