@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::tidy;
-use super::{Host, HostError, HostErrorKind, Lookup, Metadata, Outcome, TreeHost};
+use super::{Host, HostError, HostErrorKind, Lookup, Metadata, TreeHost};
 
 /// A view of this machine that is restricted to the paths named on the command line.
 #[derive(Debug)]
@@ -51,13 +51,7 @@ impl Host for FilesHost {
     fn look(&self, path: &Path) -> Lookup {
         match self.place(path) {
             Ok(place) => Lookup { path: path.into(), ..self.tree.look(&place) },
-            Err(error) => Lookup {
-                path: path.into(),
-                resolved: path.into(),
-                links: Vec::new(),
-                steps: Vec::new(),
-                outcome: Outcome::Failed(error),
-            },
+            Err(error) => Lookup::refused(path, error),
         }
     }
 

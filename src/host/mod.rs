@@ -188,6 +188,17 @@ pub struct Lookup {
 }
 
 impl Lookup {
+    /// A path at which nothing was looked at, and why.
+    pub fn refused(path: &Path, error: HostError) -> Self {
+        Self {
+            path: path.into(),
+            resolved: path.into(),
+            links: Vec::new(),
+            steps: Vec::new(),
+            outcome: Outcome::Failed(error),
+        }
+    }
+
     /// The metadata, if something exists there.
     pub fn metadata(&self) -> Option<&Metadata> {
         match &self.outcome {
@@ -277,6 +288,12 @@ impl std::error::Error for HostError {}
 /// Paths are absolute and as the deployment sees them (`/etc/nginx/nginx.conf` also under
 /// `--root DIR`); for files named on the command line they are as the user wrote them.
 pub trait Host {
+    /// The host that this one stands in front of, which answers all that this one does not: `None`
+    /// if there is none, or if it must not be asked.
+    fn wraps(&self) -> Option<&dyn Host> {
+        None
+    }
+
     /// Walks a path to its end, following links the way the deployment would.
     fn look(&self, path: &Path) -> Lookup;
 
@@ -312,41 +329,47 @@ pub trait Host {
     }
 
     /// Runs a command. Only the live host runs anything.
-    fn run(&self, _command: &Command) -> Result<Output, RunError> {
-        Err(RunError::NotHere)
+    fn run(&self, command: &Command) -> Result<Output, RunError> {
+        self.wraps().map_or(Err(RunError::NotHere), |base| base.run(command))
     }
 
     /// Imports the application's code, as its user. Only the live host does so.
-    fn import(&self, _import: &Import) -> Result<Output, RunError> {
-        Err(RunError::NotHere)
+    fn import(&self, import: &Import) -> Result<Output, RunError> {
+        self.wraps().map_or(Err(RunError::NotHere), |base| base.import(import))
     }
 
     /// The listening unix sockets, by their number in `/proc/net/unix`: whether each is bound to
     /// the very file that is at this path now, `None` if that is not known. The kernel shows the
     /// sockets of one network namespace at a time: this program's own, and those of the given
     /// processes. Only the live host can answer this.
-    fn bound(&self, path: &Path, _networks: &[u32]) -> Result<Vec<(u64, Option<bool>)>, HostError> {
-        Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
+    fn bound(&self, path: &Path, networks: &[u32]) -> Result<Vec<(u64, Option<bool>)>, HostError> {
+        match self.wraps() {
+            Some(base) => base.bound(path, networks),
+            None => Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven }),
+        }
     }
 
     /// The current time in seconds since 1970, for things on a whole machine that expire.
     fn now(&self) -> Option<i64> {
-        None
+        self.wraps()?.now()
     }
 
     /// How much space is free in the file system of a path. Only the live host can answer this.
     fn room(&self, path: &Path) -> Result<Room, HostError> {
-        Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
+        match self.wraps() {
+            Some(base) => base.room(path),
+            None => Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven }),
+        }
     }
 
     /// The programs and servers that were asked so far, in order, and how long each answer took.
     fn asked(&self) -> Vec<(&'static str, Duration)> {
-        Vec::new()
+        self.wraps().map_or(Vec::new(), |base| base.asked())
     }
 
     /// Makes a request over HTTP. Only the live host does so.
-    fn http(&self, _request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
-        Err(HttpError::NotHere)
+    fn http(&self, request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
+        self.wraps().map_or(Err(HttpError::NotHere), |base| base.http(request))
     }
 
     /// The paths that match a shell pattern as `glob(3)` finds them: sorted; `*` and `?` do not

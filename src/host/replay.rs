@@ -38,13 +38,7 @@ fn known<V: Clone>(
 
 impl Host for ReplayHost {
     fn look(&self, path: &Path) -> Lookup {
-        self.notes.looks.get(path).cloned().unwrap_or_else(|| Lookup {
-            path: path.into(),
-            resolved: path.into(),
-            links: Vec::new(),
-            steps: Vec::new(),
-            outcome: Outcome::Failed(unknown(path)),
-        })
+        self.notes.looks.get(path).cloned().unwrap_or_else(|| Lookup::refused(path, unknown(path)))
     }
 
     fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError> {

@@ -315,29 +315,16 @@ impl TreeHost {
         if !self.live {
             return Some(Err(fail(HostErrorKind::NotGiven)));
         }
-        let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = match fs::open(&root, directory, Mode::empty()) {
-            Ok(opened) => opened,
-            Err(Errno::NOENT) => {
+        let tree = match Self::open(&root) {
+            Ok(tree) => tree,
+            Err(error) if error.kind == HostErrorKind::NotFound => {
                 return Some(Err(fail(HostErrorKind::Other("the process is gone".into()))));
             }
-            Err(errno) => return Some(Err(fail(error_kind(errno)))),
+            Err(error) => return Some(Err(fail(error.kind))),
         };
-        let flags = flags | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        match fs::openat2(&opened, inside, flags, Mode::empty(), resolve) {
-            // `RestrictSUIDSGID=yes`, as the timer's service has it, forbids this call alone.
-            Err(Errno::NOSYS) => Some(Self::open_below(&root, inside, flags)),
-            found => Some(found.map_err(|errno| fail(error_kind(errno)))),
-        }
-    }
-
-    /// The same, component by component.
-    fn open_below(root: &Path, inside: &Path, flags: OFlags) -> Result<OwnedFd, HostError> {
-        let tree = Self::open(root)?;
         let walk = tree.walk(&Path::new("/").join(inside), true);
-        present(&walk.lookup)?;
-        tree.reopen(&walk, flags)
+        let opened = present(&walk.lookup).and_then(|_| tree.reopen(&walk, flags));
+        Some(opened.map_err(|error| fail(error.kind)))
     }
 
     /// Opens a directory so that its content can be listed.

@@ -3,13 +3,9 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::base::Base;
-use super::{
-    Command, Host, HostError, HostErrorKind, HttpAnswer, HttpError, HttpRequest, Import, Lookup,
-    Metadata, Outcome, Output, Room, RunError,
-};
+use super::{Host, HostError, HostErrorKind, Lookup, Metadata, Outcome};
 
 /// A host on which some directories are mount points without anything mounted.
 pub struct UnmountedHost<'h> {
@@ -48,6 +44,10 @@ impl<'h> UnmountedHost<'h> {
 }
 
 impl Host for UnmountedHost<'_> {
+    fn wraps(&self) -> Option<&dyn Host> {
+        Some(&*self.base)
+    }
+
     fn look(&self, path: &Path) -> Lookup {
         let mut lookup = self.base.look(path);
         // The directories on the way to a mount point may be missing too.
@@ -86,33 +86,5 @@ impl Host for UnmountedHost<'_> {
     // Does not use `list`: the tree reads the descriptors of a process in one step.
     fn link_targets(&self, path: &Path, limit: usize) -> Result<Vec<PathBuf>, HostError> {
         self.told(path, self.base.link_targets(path, limit))
-    }
-
-    fn run(&self, command: &Command) -> Result<Output, RunError> {
-        self.base.run(command)
-    }
-
-    fn import(&self, import: &Import) -> Result<Output, RunError> {
-        self.base.import(import)
-    }
-
-    fn bound(&self, path: &Path, networks: &[u32]) -> Result<Vec<(u64, Option<bool>)>, HostError> {
-        self.base.bound(path, networks)
-    }
-
-    fn now(&self) -> Option<i64> {
-        self.base.now()
-    }
-
-    fn room(&self, path: &Path) -> Result<Room, HostError> {
-        self.base.room(path)
-    }
-
-    fn asked(&self) -> Vec<(&'static str, Duration)> {
-        self.base.asked()
-    }
-
-    fn http(&self, request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
-        self.base.http(request)
     }
 }

@@ -4,12 +4,8 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
 
-use super::{
-    Command, Host, HostError, HostErrorKind, HttpAnswer, HttpError, HttpRequest, Import, Lookup,
-    Metadata, Outcome, Output, Room, RunError,
-};
+use super::{Host, HostError, HostErrorKind, Lookup, Metadata, Room};
 
 /// What a service sees of the machine's paths. The deepest entry around a path decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,16 +73,14 @@ impl<'h> ViewHost<'h> {
 }
 
 impl Host for ViewHost<'_> {
+    fn wraps(&self) -> Option<&dyn Host> {
+        Some(self.base)
+    }
+
     fn look(&self, path: &Path) -> Lookup {
         match self.check(path) {
             Ok(()) => self.base.look(path),
-            Err(error) => Lookup {
-                path: path.into(),
-                resolved: path.into(),
-                links: Vec::new(),
-                steps: Vec::new(),
-                outcome: Outcome::Failed(error),
-            },
+            Err(error) => Lookup::refused(path, error),
         }
     }
 
@@ -123,29 +117,5 @@ impl Host for ViewHost<'_> {
     fn room(&self, path: &Path) -> Result<Room, HostError> {
         self.check(path)?;
         self.base.room(path)
-    }
-
-    fn run(&self, command: &Command) -> Result<Output, RunError> {
-        self.base.run(command)
-    }
-
-    fn import(&self, import: &Import) -> Result<Output, RunError> {
-        self.base.import(import)
-    }
-
-    fn bound(&self, path: &Path, networks: &[u32]) -> Result<Vec<(u64, Option<bool>)>, HostError> {
-        self.base.bound(path, networks)
-    }
-
-    fn now(&self) -> Option<i64> {
-        self.base.now()
-    }
-
-    fn asked(&self) -> Vec<(&'static str, Duration)> {
-        self.base.asked()
-    }
-
-    fn http(&self, request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
-        self.base.http(request)
     }
 }
