@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::facts::nginx::{Destination, LocationId, LocationKind, Model, Server, ServerNameKind};
+use crate::facts::nginx::{Destination, LocationId, LocationKind, Model, Server, ServerName};
 use crate::facts::{App, Passing};
 use crate::rule::prelude::Span;
 use crate::rule::{Safety, Severity, Sink};
@@ -28,7 +28,7 @@ pub(super) fn check(front: &Passing, out: &mut Sink) -> bool {
 fn none_allowed(model: &Model, app: &App, pass: &Destination, out: &mut Sink) {
     let Some(django) = &app.release.django else { return };
     let names = model.server(pass.server).map_or(&[][..], |server| server.names.as_slice());
-    let exact = names.iter().find(|name| is_judged(name.kind, &name.text));
+    let exact = names.iter().find(|name| name.is_host());
     let example = exact.map_or("example.com", |name| name.text.as_str());
     out.report("Django answers 400 to every request: ALLOWED_HOSTS is empty, and DEBUG is off")
         .severity(Severity::Error)
@@ -42,17 +42,11 @@ fn none_allowed(model: &Model, app: &App, pass: &Destination, out: &mut Sink) {
         .fix(Safety::Manual, "add the site's names to ALLOWED_HOSTS");
 }
 
-/// A name of a server that Django refuses.
-struct RefusedName<'m> {
-    name: &'m str,
-    span: Span,
-}
-
 /// Names of the site that are passed on as they are asked for, and are none of Django's.
 fn some_refused(model: &Model, app: &App, passes: &[&Destination], out: &mut Sink) {
     let Some(django) = &app.release.django else { return };
     let mut seen = BTreeSet::new();
-    let mut refused: Vec<RefusedName<'_>> = Vec::new();
+    let mut refused: Vec<&ServerName> = Vec::new();
     let mut others = false;
     for pass in passes {
         let Some(server) = model.server(pass.server) else { continue };
@@ -61,11 +55,11 @@ fn some_refused(model: &Model, app: &App, passes: &[&Destination], out: &mut Sin
             continue;
         }
         for name in &server.names {
-            if !is_judged(name.kind, &name.text) {
+            if !name.is_host() {
                 others = true;
             } else if seen.insert(name.text.as_str()) {
                 match django.refuses(&name.text) {
-                    Ok(true) => refused.push(RefusedName { name: &name.text, span: name.span }),
+                    Ok(true) => refused.push(name),
                     _ => others = true,
                 }
             }
@@ -74,16 +68,16 @@ fn some_refused(model: &Model, app: &App, passes: &[&Destination], out: &mut Sin
     // Besides a name of the site's own, an address or `localhost` may be there for the machine
     // alone.
     if others {
-        refused.retain(|one| is_public(one.name));
+        refused.retain(|name| name.is_public());
     }
     let Some(first) = refused.first() else { return };
-    let names: Vec<&str> = refused.iter().take(5).map(|one| one.name).collect();
+    let names: Vec<&str> = refused.iter().take(5).map(|name| name.text.as_str()).collect();
     let more = if refused.len() > names.len() { " …" } else { "" };
     let names = names.join(", ");
     let mut places: Vec<(Span, String)> = refused
         .iter()
         .take(5)
-        .map(|one| (one.span, format!("asked for as {}", one.name)))
+        .map(|name| (name.span, format!("asked for as {}", name.text)))
         .collect();
     places.extend(django.allowed_hosts.span().map(|span| (span, "does not contain it".to_owned())));
     out.report(format!(
@@ -93,19 +87,10 @@ fn some_refused(model: &Model, app: &App, passes: &[&Destination], out: &mut Sin
     .at_each(places)
     .help(format!(
         "add it to ALLOWED_HOSTS in Django's settings, or to the variable they read it from: {}",
-        first.name
+        first.text
     ))
     .subject("ALLOWED_HOSTS")
     .fix(Safety::Manual, "add the site's names to ALLOWED_HOSTS");
-}
-
-/// A name that a request may have as its host. `_` and its like never are.
-fn is_judged(kind: ServerNameKind, text: &str) -> bool {
-    kind == ServerNameKind::Exact && text.contains('.')
-}
-
-fn is_public(name: &str) -> bool {
-    name.parse::<std::net::IpAddr>().is_err()
 }
 
 /// Does the pass send the host that was asked for, and is nothing else done for some hosts?

@@ -1,6 +1,6 @@
 use super::super::kept_connections::{Kept, by_default, kept};
 use super::super::losses::{self, Kind, Measured};
-use crate::facts::gunicorn::Version;
+use crate::facts::gunicorn::{Version, is_gthread, is_sync};
 use crate::facts::{App, Endpoint, Known, Origin, TcpHost, Why};
 use crate::rule::prelude::Span;
 use crate::rule::{EvidenceKind, Severity, Sink};
@@ -122,9 +122,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let class = app.gunicorn.settings.worker_class();
     let name = class.get()?;
-    let measured = if name == "sync" || name.ends_with("SyncWorker") {
+    let measured = if is_sync(name) {
         "sync"
-    } else if name == "gthread" || name.ends_with("ThreadWorker") {
+    } else if is_gthread(name) {
         "gthread"
     } else {
         return Err(Why::not_understood(format!("reloads of {name} workers were not measured")));

@@ -1,3 +1,4 @@
+use crate::facts::gunicorn::is_sync;
 use crate::rule::prelude::*;
 
 crate::rule! {
@@ -64,7 +65,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let class = settings.worker_class();
     let class = class.get()?;
-    if class != "sync" && !class.ends_with("SyncWorker") {
+    if !is_sync(class) {
         return Ok(());
     }
     let secret = settings.is_secret("timeout");

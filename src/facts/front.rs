@@ -1,9 +1,7 @@
 //! Which of nginx's passes belong to which application: what the rules about nginx's settings
 //! examine.
 
-use std::net::IpAddr;
-
-use super::nginx::{Destination, ServedCertificate, ServerNameKind};
+use super::nginx::{Destination, ServedCertificate};
 use super::{App, Deployment, Why};
 use crate::source::Span;
 use crate::source::nginx::{
@@ -101,11 +99,8 @@ impl App {
     pub fn site_name(&self) -> Option<&str> {
         let model = self.nginx.model.ok()?;
         let servers = self.http_passes().filter_map(|pass| model.server(pass.server));
-        let public = |text: &str| text.contains('.') && text.parse::<IpAddr>().is_err();
         let mut names = servers.flat_map(|server| &server.names);
-        names
-            .find(|name| name.kind == ServerNameKind::Exact && public(&name.text))
-            .map(|name| name.text.as_str())
+        names.find(|name| name.is_public()).map(|name| name.text.as_str())
     }
 
     /// Those that speak HTTP.

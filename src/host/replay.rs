@@ -8,9 +8,7 @@ use std::rc::Rc;
 
 use super::record::{last, within};
 use super::recording::{Bound, Recording};
-use super::{
-    Command, Host, HostError, HostErrorKind, Lookup, Metadata, Outcome, Output, Room, RunError,
-};
+use super::{Command, Host, HostError, HostErrorKind, Lookup, Metadata, Output, Room, RunError};
 
 /// Answers from a recording. What was never asked is unknown, which is not the same as absent.
 #[derive(Debug, Clone)]

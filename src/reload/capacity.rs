@@ -1,6 +1,7 @@
 //! How much gunicorn can do at a time.
 
 use crate::facts::App;
+use crate::facts::gunicorn::{is_gthread, is_sync};
 
 /// How many requests gunicorn works on at a time; `None` for workers that wait for many.
 pub(super) fn at_a_time(app: &App) -> Option<f64> {
@@ -9,13 +10,11 @@ pub(super) fn at_a_time(app: &App) -> Option<f64> {
     let class = class.ok().map(String::as_str).unwrap_or("sync");
     let number = |known: crate::facts::Known<i64>| known.ok().map_or(1.0, |number| *number as f64);
     let workers = number(settings.workers()).max(1.0);
-    match class {
-        "sync" => Some(workers),
-        "gthread" => Some(workers * number(settings.threads()).max(1.0)),
-        name if name.ends_with(".SyncWorker") => Some(workers),
-        name if name.ends_with(".ThreadWorker") => {
-            Some(workers * number(settings.threads()).max(1.0))
-        }
-        _ => None,
+    if is_sync(class) {
+        Some(workers)
+    } else if is_gthread(class) {
+        Some(workers * number(settings.threads()).max(1.0))
+    } else {
+        None
     }
 }

@@ -12,7 +12,7 @@ mod wrappers;
 pub use launcher::{Launch, LaunchContext, NotLaunched, Stays, Wrapper, WrapperKind, see_through};
 pub use settings::{
     Bind, ConfigChoice, Inputs, Layer, Overridden, SettingFault, Settings, Statement, UnknownName,
-    config_choice,
+    config_choice, is_gthread, is_sync,
 };
 
 pub use crate::source::gunicorn::settings::Coverage;

@@ -237,6 +237,16 @@ pub(super) fn table_for(version: &Known<Version>) -> SettingTable {
     }
 }
 
+/// Whether a worker class is gunicorn's `sync`, by its short name or its path.
+pub fn is_sync(class: &str) -> bool {
+    class == "sync" || class.ends_with("SyncWorker")
+}
+
+/// Whether a worker class is gunicorn's `gthread`, by its short name or its path.
+pub fn is_gthread(class: &str) -> bool {
+    class == "gthread" || class.ends_with("ThreadWorker")
+}
+
 impl Settings {
     /// The settings that this version has.
     pub fn table(&self) -> &SettingTable {
@@ -445,7 +455,7 @@ impl Settings {
     /// The worker class that runs: `sync` with more than one thread is `gthread`.
     pub fn worker_class(&self) -> Known<String> {
         let class = self.worker_class_setting();
-        let sync = class.ok().is_some_and(|class| class == "sync" || class.ends_with("SyncWorker"));
+        let sync = class.ok().is_some_and(|class| is_sync(class));
         if !sync {
             return class;
         }

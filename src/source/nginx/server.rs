@@ -90,6 +90,16 @@ pub struct ServerName {
 }
 
 impl ServerName {
+    /// Whether a request may have it as its host, in full: `_` and its like never are one.
+    pub fn is_host(&self) -> bool {
+        self.kind == ServerNameKind::Exact && self.text.contains('.')
+    }
+
+    /// Whether visitors use it: a host that is no address.
+    pub fn is_public(&self) -> bool {
+        self.is_host() && self.text.parse::<std::net::IpAddr>().is_err()
+    }
+
     pub(super) fn read(word: &WordRef<'_>) -> Self {
         let text = word.text();
         let lower = text.to_ascii_lowercase();
