@@ -7,7 +7,6 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::environment::SetBy;
@@ -129,7 +128,7 @@ const GIVEN_AT_START: [&str; 16] = [
 
 /// The master that runs, in whose place the import is made.
 fn running(app: &App) -> Option<&Master> {
-    app.processes.ok().and_then(|processes| processes.masters.last()).map(Rc::as_ref)
+    app.processes.ok()?.master().ok()
 }
 
 /// Takes back a failure that may come from what systemd gives the service and the import did not have.

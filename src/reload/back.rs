@@ -206,7 +206,7 @@ impl Run<'_> {
                 continue;
             }
             // No restart of gunicorn cures what is in front of it.
-            if ready.behind.is_well(self.doors.host) {
+            if ready.standing.behind.is_well(self.doors.host) {
                 in_front = true;
                 self.say(Step::Rollback, IN_FRONT);
                 self.story.note(IN_FRONT);

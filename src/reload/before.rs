@@ -6,19 +6,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::behind::{self, Behind};
-use super::capacity;
 use super::judge::{self, Judgement};
 use super::probing::{self, Probing};
+use super::standing::Standing;
 use super::unit::{self, Observer, State};
 use super::{AS_IT_IS, EarlyEnd, Ending, Move, Run, Step, Strategy, name};
-use crate::facts::environment::SetBy;
-use crate::facts::gunicorn::SettingValue;
-use crate::facts::processes::Process;
-use crate::facts::{App, Known};
+use crate::facts::App;
 use crate::host::{FileKind, Host, Relinked, act};
 use crate::probe::{Kind, Report};
-use crate::source::{Secret, Sources};
+use crate::source::Sources;
 
 /// How long the site is probed before the reload.
 const BASELINE: Duration = Duration::from_secs(3);
@@ -39,38 +35,16 @@ pub(super) struct Ready {
     pub state: State,
     /// How long the application takes to import, in seconds, where that is known.
     pub boot: Option<f64>,
-    /// Where to ask, when the user names no URL.
-    pub targets: Vec<String>,
-    /// The values of the application's variables, which no answer that is kept may show.
-    pub hidden: Vec<Secret>,
     /// Why the code of the previous release may not come back.
     pub no_way_back: Option<String>,
-    /// Does a `.socket` unit keep the socket over a restart?
-    pub socket_activated: bool,
-    /// Is the link moved, and gunicorn known not to look through it? A new process does.
-    pub stale: bool,
-    /// How many workers gunicorn is told to have, where that is known.
-    pub workers: Option<usize>,
-    /// Other units that run from the link which is moved, and are not reloaded.
-    pub others: Vec<String>,
-    /// gunicorn's error log, where that is a file.
-    pub error_log: Option<PathBuf>,
-    /// What the application's sockets are asked while the probes ask nginx.
-    pub behind: Behind,
-    /// The name that visitors use.
-    pub site: Option<String>,
-    /// nginx limits how often the application may be asked.
-    pub limited: bool,
-    /// How many requests gunicorn works on at a time; `None` for workers that wait for many.
-    pub at_a_time: Option<f64>,
-    /// A master in the unit next to the main process: an upgrade by SIGUSR2 that was not finished.
-    pub second: Option<u32>,
+    /// What the host shows of the deployment as it is.
+    pub standing: Standing,
 }
 
 impl Ready {
     /// Why answers through nginx may be of the previous release, though this unit was reloaded.
     pub(super) fn others(&self) -> String {
-        match self.others.as_slice() {
+        match self.standing.others.as_slice() {
             [] => String::new(),
             others => format!(
                 "; {} still runs the previous release and may have given them: without --probe URL, \
@@ -104,9 +78,7 @@ impl Run<'_> {
             let text = format!("{} is {word}: it is started again", self.request.unit);
             self.say(Step::Preflight, &text);
         }
-        let (facts, moved) = self.facts()?;
-        let (wrapped, activated) = (facts.wrapped, facts.socket_activated);
-        let state = State { wrapped, activated, ..state };
+        let (standing, moved) = self.facts()?;
         let judged = match &moved {
             None => self.judge(self.doors.host)?,
             Some(moved) => {
@@ -121,46 +93,28 @@ impl Run<'_> {
             }
         };
         self.hear(&judged)?;
-        self.room(&state, moved.as_ref())?;
-        let strategy = self.strategy(&judged, &state);
+        self.room(&state, &standing, moved.as_ref())?;
+        let strategy = self.strategy(&judged, &state, &standing);
         if strategy == Strategy::Usr2 {
-            may_hand_over(&state).map_err(|why| {
+            standing.may_hand_over(&state).map_err(|why| {
                 EarlyEnd::refused(format!("a second master (usr2) is not possible: {why}"))
             })?;
         }
-        let no_way_back = judged.revision.as_deref().and_then(|rev| facts.unknown(rev));
+        let no_way_back = judged.revision.as_deref().and_then(|rev| standing.unknown(rev));
         if let Some(why) = &no_way_back {
             self.story.note(format!("there is no automatic way back: {why}"));
         }
-        let way_back = self.verified_before(&facts, moved.as_ref());
+        let way_back = self.verified_before(&standing, moved.as_ref());
         self.story.strategy = Some(strategy);
-        let ready = Ready {
-            moved,
-            way_back,
-            strategy,
-            state,
-            boot: judged.boot,
-            targets: facts.targets,
-            hidden: facts.hidden,
-            no_way_back,
-            socket_activated: facts.socket_activated,
-            stale: facts.stale,
-            workers: facts.workers,
-            others: facts.others,
-            error_log: facts.error_log,
-            behind: facts.behind,
-            site: facts.site,
-            limited: facts.limited,
-            at_a_time: facts.at_a_time,
-            second: facts.second,
-        };
+        let ready =
+            Ready { moved, way_back, strategy, state, boot: judged.boot, no_way_back, standing };
         Ok(ready)
     }
 
     /// What the host shows of the deployment as it is now.
     fn facts(&mut self) -> Result<(Standing, Option<Move>), EarlyEnd> {
         let sources = Sources::new(self.doors.host);
-        let deployment = judge::read(&sources, &self.request.unit, None);
+        let deployment = judge::read(&sources, std::slice::from_ref(&self.request.unit), None);
         let unit = &self.request.unit;
         let Some(app) = deployment.apps.iter().find(|app| app.name == *unit) else {
             let why = deployment.problems.first().map(|problem| problem.message.clone());
@@ -195,37 +149,14 @@ impl Run<'_> {
             );
             self.say(Step::Preflight, &text);
         }
-        let standing = Standing {
-            others,
-            wrapped: is_wrapped(app),
-            error_log: error_log(app),
-            behind: Behind::new(app, &self.request.probes),
-            site: app.site_name().map(str::to_owned),
-            limited: behind::limits_rate(app),
-            at_a_time: capacity::at_a_time(app),
-            second: second(app),
-            link: app
-                .release
-                .link
-                .as_ref()
-                .map(|link| (link.path.clone(), link.target.clone(), link.resolved.clone())),
-            targets: probing::of_sockets(app),
-            hidden: values(app),
-            socket_activated: !app.service.sockets.is_empty(),
-            stale,
-            workers: app.gunicorn.settings.workers().ok().and_then(|n| usize::try_from(*n).ok()),
-            revisions: app.release.migrations.ok().and_then(Option::as_ref).map(|migrations| {
-                let all = migrations.revisions.revisions.iter();
-                all.map(|revision| revision.id.value.clone()).collect()
-            }),
-        };
+        let standing = Standing::new(app, &self.request.probes, others, stale);
         Ok((standing, moved))
     }
 
     /// Other running units whose application is reached through the link.
     fn others(&self, moved: &Move) -> Vec<String> {
         let sources = Sources::new(self.doors.host);
-        let all = judge::read_all(&sources);
+        let all = judge::read(&sources, &[], None);
         let through = |app: &&App| {
             app.name != self.request.unit
                 && app.processes.ok().is_some()
@@ -288,7 +219,12 @@ impl Run<'_> {
     }
 
     /// Memory for the workers of both releases, and room on the disk.
-    fn room(&mut self, state: &State, moved: Option<&Move>) -> Result<(), EarlyEnd> {
+    fn room(
+        &mut self,
+        state: &State,
+        standing: &Standing,
+        moved: Option<&Move>,
+    ) -> Result<(), EarlyEnd> {
         let mut places = vec![self.request.state.clone(), PathBuf::from("/run")];
         places.extend(moved.map(|moved| moved.to.clone()));
         for place in places {
@@ -307,7 +243,7 @@ impl Run<'_> {
         let Some(free) = kernel_bytes(self.doors.host, "/proc/meminfo", "MemAvailable") else {
             return Ok(());
         };
-        let mut observer = Observer::new(state);
+        let mut observer = Observer::new(state, standing.wrapped);
         observer.look(&[state.main_pid]);
         let mut need = 0;
         for worker in observer.living() {
@@ -329,14 +265,14 @@ impl Run<'_> {
     }
 
     /// `auto` by the facts.
-    fn strategy(&mut self, judged: &Judgement, state: &State) -> Strategy {
+    fn strategy(&mut self, judged: &Judgement, state: &State, standing: &Standing) -> Strategy {
         if !state.is_up() {
             return Strategy::Restart;
         }
         if self.request.strategy != Strategy::Auto {
             return self.request.strategy;
         }
-        let beside = may_hand_over(state);
+        let beside = standing.may_hand_over(state);
         let slow = judged.boot.filter(|boot| *boot > SLOW);
         let (strategy, why) = match (judged.needs, slow, beside) {
             (Some((Strategy::Usr2, why)), _, Ok(())) => (Strategy::Usr2, why.to_owned()),
@@ -381,7 +317,7 @@ impl Run<'_> {
     /// Asks the site for three seconds.
     pub(super) fn baseline(&mut self, ready: &mut Ready) -> Result<Probing, EarlyEnd> {
         let urls = match self.request.probes.as_slice() {
-            [] => ready.targets.as_slice(),
+            [] => ready.standing.targets.as_slice(),
             named => named,
         };
         if urls.is_empty() {
@@ -390,7 +326,7 @@ impl Run<'_> {
             ));
         }
         // An application that checks the host would refuse `localhost`.
-        let site = ready.site.clone().filter(|_| self.request.probes.is_empty());
+        let site = ready.standing.site.clone().filter(|_| self.request.probes.is_empty());
         if self.request.probes.is_empty() {
             let name = site.as_deref().map(|name| format!(" as {name}")).unwrap_or_default();
             let text = format!(
@@ -400,8 +336,9 @@ impl Run<'_> {
             self.say(Step::Baseline, &text);
         }
         let rate = self.rate(ready, urls, site.as_deref())?;
-        let probing = Probing::start(urls, self.request, &ready.hidden, site.as_deref(), rate)
-            .map_err(|why| EarlyEnd::of(Ending::Incomplete, why))?;
+        let probing =
+            Probing::start(urls, self.request, &ready.standing.hidden, site.as_deref(), rate)
+                .map_err(|why| EarlyEnd::of(Ending::Incomplete, why))?;
         let began = Instant::now();
         let mut failed = None;
         // What is unanswered then has not failed yet.
@@ -454,7 +391,7 @@ impl Run<'_> {
             let why = self.unwell(ready, &what, rate);
             return Err(EarlyEnd::refused(why));
         }
-        ready.behind = std::mem::take(&mut ready.behind).well(self.doors.host);
+        ready.standing.behind = std::mem::take(&mut ready.standing.behind).well(self.doors.host);
         self.event("baseline", json!({ "sent": counts.sent, "ok": counts.ok }))?;
         let text = format!("{} probes answered at {rate}/s, none failed", counts.ok);
         self.say(Step::Baseline, &text);
@@ -471,7 +408,7 @@ impl Run<'_> {
             !statuses.is_empty() && statuses.iter().all(|status| fits(*status))
         };
         let begin = "before the reload";
-        if all(|status| matches!(status, 429 | 503)) && ready.limited {
+        if all(|status| matches!(status, 429 | 503)) && ready.standing.limited {
             return format!(
                 "probes were refused {begin}: {what}; nginx limits how often it may be asked \
                  (limit_req), and {rate}/s is more; nothing was touched. Ask less often: --rate 5"
@@ -481,9 +418,9 @@ impl Run<'_> {
             let asked = self.request.probes.first().map(String::as_str).unwrap_or_default();
             let asked = match crate::facts::probe::parse(asked) {
                 Ok(request) if !asked.is_empty() => request.host,
-                _ => ready.site.clone().unwrap_or_else(|| "localhost".into()),
+                _ => ready.standing.site.clone().unwrap_or_else(|| "localhost".into()),
             };
-            let name = ready.site.clone().filter(|site| *site != asked).map_or_else(
+            let name = ready.standing.site.clone().filter(|site| *site != asked).map_or_else(
                 || "Ask a page that answers 200: --probe http://HOST/PATH".to_owned(),
                 |site| {
                     format!(
@@ -509,102 +446,6 @@ fn statuses(report: &Report) -> Vec<u16> {
     let evidence = report.targets.iter().flat_map(|target| &target.evidence);
     let said = evidence.filter(|evidence| evidence.kind != Kind::Unanswered);
     said.map(|evidence| evidence.status).collect::<Option<Vec<u16>>>().unwrap_or_default()
-}
-
-/// What the host shows of the deployment as it is now.
-pub(super) struct Standing {
-    link: Option<(PathBuf, PathBuf, PathBuf)>,
-    targets: Vec<String>,
-    hidden: Vec<Secret>,
-    socket_activated: bool,
-    stale: bool,
-    workers: Option<usize>,
-    others: Vec<String>,
-    wrapped: bool,
-    error_log: Option<PathBuf>,
-    behind: Behind,
-    site: Option<String>,
-    limited: bool,
-    at_a_time: Option<f64>,
-    second: Option<u32>,
-    /// The migrations that the code knows which serves now; `None` if it has none.
-    revisions: Option<Vec<String>>,
-}
-
-impl Standing {
-    /// Why the code that serves now does not know the database's revision, where that is so.
-    fn unknown(&self, revision: &str) -> Option<String> {
-        let revisions = self.revisions.as_ref()?;
-        let mut ids = revision.lines().filter_map(|line| line.split_whitespace().next());
-        let unknown = ids.find(|id| !revisions.iter().any(|known| known.starts_with(id)))?;
-        Some(format!("the previous release lacks the database's revision {unknown}"))
-    }
-}
-
-/// Is the unit's main process another than gunicorn's master?
-fn is_wrapped(app: &App) -> bool {
-    let Some(processes) = app.processes.ok() else { return false };
-    let main = processes.main.ok().and_then(Option::as_ref);
-    let of =
-        |main: &Process| !processes.masters.iter().any(|master| master.process.pid == main.pid);
-    !processes.masters.is_empty() && main.is_some_and(of)
-}
-
-/// A master in the unit that is not the main process, where another one is.
-fn second(app: &App) -> Option<u32> {
-    let processes = app.processes.ok()?;
-    let main = processes.main.ok()?.as_ref()?.pid;
-    let mut pids = processes.masters.iter().map(|master| master.process.pid);
-    pids.clone().any(|pid| pid == main).then(|| pids.find(|pid| *pid != main))?
-}
-
-/// gunicorn's error log, where it is a file.
-fn error_log(app: &App) -> Option<PathBuf> {
-    let Known::Value(SettingValue::Text(to), _) = app.gunicorn.settings.get("errorlog") else {
-        return None;
-    };
-    let directory = app.gunicorn.settings.chdir();
-    let path = directory.ok()?.join(&to);
-    (to != "-").then_some(path)
-}
-
-/// The values that somebody gave the application's variables, in whichever layer.
-fn values(app: &App) -> Vec<Secret> {
-    let raw = app.gunicorn.settings.raw_env();
-    let raw = raw.ok().into_iter().flatten().map(|(_, value)| value.clone());
-    let unit = app.environment.variables.values();
-    let unit = unit.filter(|variable| variable.set_by != SetBy::Manager);
-    unit.map(|variable| variable.value.clone()).chain(raw).collect()
-}
-
-/// May a second master take the first one's place in the unit? systemd has to be told which
-/// process is the main one, and listens to the main process alone or to all.
-pub(super) fn may_hand_over(state: &State) -> Result<(), String> {
-    if state.main_pid == 0 {
-        return Err("the unit has no main process".into());
-    }
-    if state.wrapped {
-        return Err(
-            "the unit's main process is not gunicorn's master but the program that started \
-                    it, which a second master could not replace"
-                .into(),
-        );
-    }
-    if state.activated {
-        return Err(
-            "systemd hands the sockets over, and gunicorn cannot pass them on to a second \
-                    master (20.1, 23.0 and 27.0 fail with OSError)"
-                .into(),
-        );
-    }
-    if !matches!(state.notify_access.as_str(), "main" | "all") {
-        return Err(format!(
-            "systemd does not accept a new main process (NotifyAccess={}); Type=notify with \
-             NotifyAccess=main allows it",
-            if state.notify_access.is_empty() { "none" } else { &state.notify_access }
-        ));
-    }
-    Ok(())
 }
 
 /// What is to be done so that the link leads to this release.

@@ -97,7 +97,8 @@ impl Said {
 pub fn judge(host: &dyn Host, asked: &super::Request) -> Result<Judgement, String> {
     let (unit, force, sick) = (&*asked.unit, asked.forced_rules(), asked.tolerates());
     let sources = Sources::new(host);
-    let mut deployment = read(&sources, unit, asked.db_revision.as_deref());
+    let units = std::slice::from_ref(&asked.unit);
+    let mut deployment = read(&sources, units, asked.db_revision.as_deref());
     if let Some(config) = &asked.config {
         config.apply(&sources, std::slice::from_mut(&mut deployment), false);
     }
@@ -171,19 +172,13 @@ pub fn judge(host: &dyn Host, asked: &super::Request) -> Result<Judgement, Strin
     Ok(judgement)
 }
 
-/// Reads one unit's deployment on a live host.
-pub fn read(sources: &Sources, unit: &str, revision: Option<&str>) -> Deployment {
+/// Reads the deployment of these units on a live host; of all that run gunicorn if none is named.
+pub fn read(sources: &Sources, units: &[String], revision: Option<&str>) -> Deployment {
     let request = Request {
-        apps: vec![unit.to_owned()],
+        apps: units.to_vec(),
         scope: Scope::Live,
         database_revision: revision.map(str::to_owned),
     };
-    facts::read(sources, &request)
-}
-
-/// Reads every application on a live host.
-pub fn read_all(sources: &Sources) -> Deployment {
-    let request = Request { apps: Vec::new(), scope: Scope::Live, database_revision: None };
     facts::read(sources, &request)
 }
 

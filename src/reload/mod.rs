@@ -16,6 +16,7 @@ mod judge;
 mod keep;
 mod probing;
 mod rate;
+mod standing;
 mod story;
 pub mod timeline;
 mod trigger;

@@ -31,15 +31,15 @@ impl Run<'_> {
             return Ok(rate);
         }
         let incomplete = |why| EarlyEnd::of(super::Ending::Incomplete, why);
-        let trial =
-            Probing::start(urls, self.request, &ready.hidden, site, TRIAL).map_err(incomplete)?;
+        let trial = Probing::start(urls, self.request, &ready.standing.hidden, site, TRIAL)
+            .map_err(incomplete)?;
         let began = Instant::now();
         std::thread::sleep(TRIAL_TIME);
         while trial.is_open_before(began + TRIAL_TIME) && began.elapsed() < TRIAL_PATIENCE {
             std::thread::sleep(Duration::from_millis(20));
         }
         let Some(seconds) = typical(&trial.break_off()) else { return Ok(TRIAL) };
-        let Some(at_a_time) = ready.at_a_time else { return Ok(MOST) };
+        let Some(at_a_time) = ready.standing.at_a_time else { return Ok(MOST) };
         let load = seconds / at_a_time;
         if load > TOO_MUCH && !self.request.tolerates() {
             return Err(EarlyEnd::refused(format!(

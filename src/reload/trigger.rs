@@ -40,11 +40,11 @@ impl<'a> Run<'a> {
         probing: &mut Probing,
     ) -> Result<Watcher<'a>, Failure> {
         let host = self.doors.host;
-        let mut observer = Observer::new(&ready.state);
+        let mut observer = Observer::new(&ready.state, ready.standing.wrapped);
         observer.look(&[ready.state.main_pid]);
         // Whoever rolls back wants one release to serve.
         if self.request.tolerates()
-            && let Some(second) = ready.second.and_then(|pid| observer.process(pid))
+            && let Some(second) = ready.standing.second.and_then(|pid| observer.process(pid))
         {
             self.say(
                 Step::Trigger,
@@ -56,7 +56,7 @@ impl<'a> Run<'a> {
             self.end_second(&mut observer, second);
         }
         let old: BTreeSet<Id> = observer.living().map(|worker| worker.id).collect();
-        let log = ready.error_log.clone();
+        let log = ready.standing.error_log.clone();
         let mark = Mark::now(host, &self.request.unit, log).without(old.iter().map(|id| id.pid));
         let failure =
             |why: String, untouched: bool| Failure { why, untouched, serving: false, mark: None };
@@ -79,7 +79,7 @@ impl<'a> Run<'a> {
                 self.systemctl("reload").map_err(|why| failure(why, true))?;
             }
             Strategy::Restart => {
-                if !ready.socket_activated {
+                if !ready.standing.socket_activated {
                     self.say(
                         Step::Trigger,
                         "a restart: requests fail until gunicorn listens again",
@@ -122,7 +122,7 @@ impl<'a> Run<'a> {
     ) -> Result<Id, Failure> {
         let mark = || Some(handed.mark.clone());
         let untouched = |why: String| Failure { why, untouched: true, serving: true, mark: mark() };
-        super::before::may_hand_over(&ready.state).map_err(untouched)?;
+        ready.standing.may_hand_over(&ready.state).map_err(untouched)?;
         let old = handed.main.ok_or_else(|| untouched("gunicorn's master is gone".into()))?;
         let children: BTreeSet<Id> = observer.children(old.pid).into_iter().collect();
         self.say(Step::Trigger, &format!("SIGUSR2 to process {}: a second master", old.pid));
@@ -199,7 +199,8 @@ impl<'a> Run<'a> {
         let limit = Duration::from_secs_f64(ready.boot.unwrap_or(10.0) * 3.0)
             + self.request.timeout.max(Duration::from_secs(10));
         let deadline = Instant::now() + limit;
-        let wanted = ready_workers(observer, old).min(ready.workers.unwrap_or(usize::MAX)).max(1);
+        let wanted =
+            ready_workers(observer, old).min(ready.standing.workers.unwrap_or(usize::MAX)).max(1);
         let mut died = 0;
         while Instant::now() < deadline {
             std::thread::sleep(LOOK);

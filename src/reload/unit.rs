@@ -48,10 +48,6 @@ pub struct State {
     pub reload_result: String,
     /// Is there a file of such a unit at all?
     pub exists: bool,
-    /// Is gunicorn a child of the main process (`uv run`, `poetry run`), which passes signals on?
-    pub wrapped: bool,
-    /// Does systemd hand the sockets over?
-    pub activated: bool,
 }
 
 impl State {
@@ -89,8 +85,6 @@ pub fn state(host: &dyn Host, unit: &str) -> Result<State, String> {
         busy: shown.get("Job").is_some_and(|job| !matches!(job, "" | "0")),
         reload_result: text("ReloadResult"),
         exists: shown.get("LoadState") != Some("not-found"),
-        wrapped: false,
-        activated: false,
     })
 }
 
@@ -126,10 +120,11 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// For a unit whose control group is known.
-    pub fn new(state: &State) -> Self {
+    /// For a unit whose control group is known. `wrapped`: gunicorn's master is a child of the main
+    /// process.
+    pub fn new(state: &State, wrapped: bool) -> Self {
         let group = group(&state.control_group);
-        Self { group, wrapped: state.wrapped, workers: BTreeMap::new() }
+        Self { group, wrapped, workers: BTreeMap::new() }
     }
 
     /// A unit that was down has no control group before it starts.

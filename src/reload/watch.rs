@@ -399,7 +399,7 @@ impl<'a> Run<'a> {
     /// A restart without socket activation cannot but fail some requests, and a site that is not well
     /// fails them until it is.
     fn may_fail(&self, ready: &Ready) -> bool {
-        self.sick || (ready.strategy == Strategy::Restart && !ready.socket_activated)
+        self.sick || (ready.strategy == Strategy::Restart && !ready.standing.socket_activated)
     }
 
     /// This holds until the new workers are up.
@@ -445,14 +445,14 @@ impl<'a> Run<'a> {
         if watched.stopped || watched.moved_on.is_some() {
             return Ok(());
         }
-        if let Some(fault) = ready.behind.fault(self.doors.host) {
+        if let Some(fault) = ready.standing.behind.fault(self.doors.host) {
             return Err(failure(format!(
                 "the new release answers no request, and nginx hides that (by a cache or an error \
                  page): asked directly, {fault}"
             )));
         }
         let shown = self.request.expect_version.is_some();
-        if ready.stale && ready.strategy != Strategy::Restart && !shown {
+        if ready.standing.stale && ready.strategy != Strategy::Restart && !shown {
             let before = self.story.before.as_deref().map(super::name);
             return Err(failure(format!(
                 "{} still serves: gunicorn does not follow the link (U113)",
@@ -520,7 +520,7 @@ impl<'a> Run<'a> {
         self.story.probes = Some(report);
         let release = self.story.release.as_deref().map(super::name);
         let release = release.unwrap_or_else(|| "the code".into());
-        for other in &ready.others {
+        for other in &ready.standing.others {
             self.story.note(format!(
                 "{other} follows the same link and was not reloaded: it still serves the previous \
                  release"
@@ -572,7 +572,7 @@ impl<'a> Run<'a> {
             };
             let why = format!("{}; {seen}: {promise}", degraded.join(", "));
             self.story.end(Ending::Degraded, why);
-            let beside = super::before::may_hand_over(&ready.state).is_ok();
+            let beside = ready.standing.may_hand_over(&ready.state).is_ok();
             if failed == 0 && gap > self.request.stall && ready.strategy == Strategy::Hup && beside
             {
                 self.story.note(
