@@ -65,10 +65,24 @@ impl Ran {
 }
 
 pub fn reload(container: &Container, options: &str) -> Ran {
+    guarded(container, "", &format!("reload myapp {options}"))
+}
+
+pub fn rollback(container: &Container, options: &str) -> Ran {
+    guarded(container, "", &format!("rollback myapp {options}"))
+}
+
+/// A reload, and a shell script that goes on at the same time.
+pub fn reload_while(container: &Container, script: &str, options: &str) -> Ran {
+    guarded(container, &format!("({script}) &"), &format!("reload myapp {options}"))
+}
+
+/// Runs a guarded command after the beginning of a shell script.
+pub fn guarded(container: &Container, first: &str, command: &str) -> Ran {
     // The machine that runs the tests is busy: only where a stall is the matter one counts.
-    let stall = if options.contains("--max-stall") { "" } else { "--max-stall 20" };
-    let command = format!("deploy-doctor reload myapp --format json {stall} {options}");
-    Ran::of(&container.run_for(170, &["sh", "-c", &command]))
+    let stall = if command.contains("--max-stall") { "" } else { "--max-stall 20" };
+    let script = format!("{first} deploy-doctor {command} --format json {stall}");
+    Ran::of(&container.run_for(170, &["sh", "-c", &script]))
 }
 
 pub fn link(container: &Container) -> String {
@@ -93,9 +107,7 @@ fn a_good_release_serves_and_nothing_is_lost() {
         assert!(link(&container).ends_with(name));
     }
     // Back by the same guarded way, to the release before.
-    let command =
-        format!("deploy-doctor rollback myapp --format json --max-stall 20 {PROBE} two --settle 1");
-    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    let ran = rollback(&container, &format!("{PROBE} two --settle 1"));
     ran.ends(0, "reloaded");
     assert!(answers(&container).contains("two"));
     // Every line of the log is whole, and nobody else may read it.
@@ -423,9 +435,7 @@ fn whoever_stops_it_knows_where_the_site_stands() {
     let kept = container.sh_ok("cat /var/lib/deploy-doctor/reload/myapp.service.json");
     assert!(kept.contains("unverified"), "{kept}");
     // And back from there.
-    let command =
-        format!("deploy-doctor rollback myapp --format json --max-stall 20 {PROBE} 2026-04-21");
-    Ran::of(&container.run_for(100, &["sh", "-c", &command])).ends(0, "reloaded");
+    rollback(&container, &format!("{PROBE} 2026-04-21")).ends(0, "reloaded");
 }
 
 /// Both releases with one modification time, and a new module: a HUP would end the master. A second

@@ -1,18 +1,24 @@
 //! What probes that are answered do not show, and what they show wrongly: releases that hang, whose workers
 //! die, that a cache hides; applications that check the host; units that share a link.
 
-use crate::guarded_reload::{PROBE, RELEASES, Ran, answers, link, release, reload, site};
+use crate::guarded_reload::{
+    PROBE, RELEASES, answers, guarded, link, release, reload, reload_while, rollback, site,
+};
 use crate::support::container::Container;
 use crate::support::proof;
+
+/// A release whose every request hangs, and one that answers 500.
+const HANGS: &str = "printf '\\nimport time\\napp.view_functions[\"index\"] = lambda: time.sleep(100)\\n' \
+                     >>wsgi.py";
+const FAILS: &str =
+    "printf '\\napp.view_functions[\"index\"] = lambda: (\"broken\", 500)\\n' >>wsgi.py";
 
 /// A probe that hangs fails when its time is over, and the verdict waits for that.
 #[test]
 fn a_release_that_hangs_is_taken_back() {
     let Some(container) = site("reload-hangs", "") else { return };
     let served = link(&container);
-    let hangs = "printf '\\nimport time\\napp.view_functions[\"index\"] = lambda: time.sleep(100)\\n' \
-                 >>wsgi.py";
-    release(&container, "hangs", hangs);
+    release(&container, "hangs", HANGS);
     let options =
         format!("--release {RELEASES}/hangs --probe http://127.0.0.1/ --timeout 4 --settle 1");
     let ran = reload(&container, &options);
@@ -65,9 +71,7 @@ fn a_cache_does_not_hide_a_release_that_fails() {
                   /etc/nginx/sites-available/myapp";
     let Some(container) = site("reload-cache", change) else { return };
     let served = link(&container);
-    let fails =
-        "printf '\\napp.view_functions[\"index\"] = lambda: (\"broken\", 500)\\n' >>wsgi.py";
-    release(&container, "fails", fails);
+    release(&container, "fails", FAILS);
     let options = format!("--release {RELEASES}/fails --probe http://127.0.0.1/ --settle 1");
     let ran = reload(&container, &options);
     ran.ends(5, "rolled-back").says("nginx hides that").says("answered 500, 3 of 3 times");
@@ -121,10 +125,7 @@ fn units_that_share_the_link_are_named() {
     container.eventually(20, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
     release(&container, "good", "");
     let run = |unit: &str, options: &str| {
-        let command = format!(
-            "deploy-doctor reload {unit} --format json --max-stall 20 --settle 1 {options}"
-        );
-        Ran::of(&container.run_for(100, &["sh", "-c", &command]))
+        guarded(&container, "", &format!("reload {unit} --settle 1 {options}"))
     };
     let there = format!("--release {RELEASES}/good");
     // Through nginx the other one answers, too, and is named.
@@ -200,12 +201,10 @@ systemctl daemon-reload; systemctl enable -q --now myapp.socket"#;
 fn a_link_that_others_move_is_told() {
     let Some(container) = site("reload-moved", "") else { return };
     release(&container, "mine", "");
-    let others = "(until readlink /srv/myapp/current | grep -q mine; do sleep 0.1; done; sleep 2; ln -sfn releases/2026-04-14 /srv/myapp/current; systemctl reload myapp) &";
-    let command = format!(
-        "{others} deploy-doctor reload myapp --format json --max-stall 20 --settle 6 \
-         --release {RELEASES}/mine --probe http://127.0.0.1/"
-    );
-    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    let others = "until readlink /srv/myapp/current | grep -q mine; do sleep 0.1; done; sleep 2; \
+                  ln -sfn releases/2026-04-14 /srv/myapp/current; systemctl reload myapp";
+    let options = format!("--settle 6 --release {RELEASES}/mine --probe http://127.0.0.1/");
+    let ran = reload_while(&container, others, &options);
     ran.ends(7, "degraded").says("somebody else moved /srv/myapp/current to releases/2026-04-14");
     ran.says("it was not seen whether mine serves");
     assert!(link(&container).ends_with("2026-04-14"));
@@ -216,12 +215,10 @@ fn a_link_that_others_move_is_told() {
 fn a_gunicorn_that_answers_is_not_killed_for_nginx() {
     let Some(container) = site("reload-nginx-down", "") else { return };
     release(&container, "good", "");
-    let others = "(until readlink /srv/myapp/current | grep -q good; do sleep 0.1; done; sleep 2; systemctl stop nginx; sleep 8; systemctl start nginx) &";
-    let command = format!(
-        "{others} deploy-doctor reload myapp --format json --max-stall 20 --settle 6 \
-         --release {RELEASES}/good --probe http://127.0.0.1/"
-    );
-    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    let others = "until readlink /srv/myapp/current | grep -q good; do sleep 0.1; done; sleep 2; \
+                  systemctl stop nginx; sleep 8; systemctl start nginx";
+    let options = format!("--settle 6 --release {RELEASES}/good --probe http://127.0.0.1/");
+    let ran = reload_while(&container, others, &options);
     ran.ends(5, "rolled-back").says("what fails is in front of it (systemctl status nginx)");
     assert!(!ran.said.contains("signal=KILL"), "{}", ran.said);
     assert!(!ran.said.contains("systemctl restart myapp"), "{}", ran.said);
@@ -231,17 +228,12 @@ fn a_gunicorn_that_answers_is_not_killed_for_nginx() {
 #[test]
 fn a_rollback_from_a_release_that_hangs_ends_at_its_target() {
     let Some(container) = site("rollback-hangs", "") else { return };
-    let hangs = "printf '\\nimport time\\napp.view_functions[\"index\"] = lambda: time.sleep(100)\\n' \
-                 >>wsgi.py";
-    release(&container, "hangs", hangs);
+    release(&container, "hangs", HANGS);
     container.sh_ok(&format!(
         "ln -sfn {RELEASES}/hangs /srv/myapp/current; systemctl reload myapp; sleep 3"
     ));
-    let command = format!(
-        "deploy-doctor rollback myapp --format json --max-stall 60 --settle 1 --timeout 4 \
-         --to {RELEASES}/2026-04-21 --probe http://127.0.0.1/"
-    );
-    let ran = Ran::of(&container.run_for(170, &["sh", "-c", &command]));
+    let to = format!("--to {RELEASES}/2026-04-21 --probe http://127.0.0.1/");
+    let ran = rollback(&container, &format!("{to} --max-stall 60 --settle 1 --timeout 4"));
     ran.ends(0, "reloaded");
     assert!(link(&container).ends_with("2026-04-21"));
     assert!(answers(&container).contains("2026-04-21"));
@@ -251,19 +243,12 @@ fn a_rollback_from_a_release_that_hangs_ends_at_its_target() {
 #[test]
 fn a_rollback_ends_a_second_master() {
     let Some(container) = site("rollback-second", "") else { return };
-    release(
-        &container,
-        "fails",
-        "printf '\\napp.view_functions[\"index\"] = lambda: (\"x\", 500)\\n' >>wsgi.py",
-    );
+    release(&container, "fails", FAILS);
     container.sh_ok(&format!(
         "ln -sfn {RELEASES}/fails /srv/myapp/current; kill -USR2 $(systemctl show -P MainPID myapp); sleep 3"
     ));
-    let command = format!(
-        "deploy-doctor rollback myapp --format json --max-stall 60 --settle 1 \
-         --to {RELEASES}/2026-04-21 --probe http://127.0.0.1/"
-    );
-    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    let to = format!("--to {RELEASES}/2026-04-21 --probe http://127.0.0.1/");
+    let ran = rollback(&container, &format!("{to} --max-stall 60 --settle 1"));
     ran.ends(0, "reloaded").says("a second master that was left over");
     for _ in 0..10 {
         assert!(answers(&container).contains("2026-04-21"));
@@ -281,13 +266,11 @@ fn probes_leave_room_for_visitors() {
     let Some(container) = site("reload-slow-pages", slow) else { return };
     release(&container, "good", "");
     let visitors = "for i in $(seq 20); do curl -s -o /dev/null --max-time 9 -w '%{http_code} %{time_total}\\n' \
-                    http://127.0.0.1/; sleep 0.3; done >/tmp/visitors &";
-    let command = format!(
-        "{visitors} deploy-doctor reload myapp --format json --max-stall 20 --settle 2 \
-         --release {RELEASES}/good {PROBE} good; wait"
-    );
-    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+                    http://127.0.0.1/; sleep 0.3; done >/tmp/visitors";
+    let options = format!("--settle 2 --release {RELEASES}/good {PROBE} good");
+    let ran = reload_while(&container, visitors, &options);
     ran.ends(0, "reloaded").says("so that visitors do not wait for it");
+    container.eventually(30, "test $(wc -l </tmp/visitors) = 20");
     let seen = container.sh_ok("cat /tmp/visitors");
     for line in seen.lines() {
         let (status, seconds) = line.split_once(' ').unwrap();
@@ -315,9 +298,6 @@ fn a_rollback_goes_although_nginx_is_down() {
     container.sh_ok("systemctl kill --signal=KILL nginx; sleep 1");
     let to = format!("{RELEASES}/2026-04-14");
     reload(&container, &format!("--release {to}")).ends(1, "refused").says("N333");
-    let command =
-        format!("deploy-doctor rollback myapp --format json --max-stall 20 --settle 1 --to {to}");
-    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
-    ran.ends(0, "reloaded");
+    rollback(&container, &format!("--settle 1 --to {to}")).ends(0, "reloaded");
     assert!(link(&container).ends_with("2026-04-14"));
 }

@@ -1,14 +1,9 @@
 //! Sites that are not well: what a guarded reload leaves of them, and the way back from there.
 
-use crate::guarded_reload::{PROBE, RELEASES, Ran, answers, link, release, reload, site};
+use crate::guarded_reload::{PROBE, RELEASES, answers, link, release, reload, rollback, site};
 use crate::support::container::Container;
 
 const FAILS: &str = "sed -i 's/return {\"release/1 \\/ 0; return {\"release/' wsgi.py";
-
-fn rollback(container: &Container, options: &str) -> Ran {
-    let command = format!("deploy-doctor rollback myapp --format json --max-stall 20 {options}");
-    Ran::of(&container.run_for(170, &["sh", "-c", &command]))
-}
 
 /// The site as it is where somebody deployed by hand what does not work.
 fn deployed_by_hand(container: &Container, name: &str) {

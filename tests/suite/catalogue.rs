@@ -36,6 +36,9 @@ fn what_is_not_built_is_no_rule() {
     assert!(both.is_empty(), "built and not built: {both:?}");
 }
 
+/// Rules that were added since, in order.
+const ADDED: [&str; 5] = ["G235", "N332", "N333", "U142", "U143"];
+
 #[test]
 fn every_code_is_built_or_said_why_not() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/rules.md");
@@ -53,8 +56,7 @@ fn every_code_is_built_or_said_why_not() {
         .map(|(code, name)| format!("{code} {name}"))
         .collect();
     assert!(open.is_empty(), "{} of {}: {open:?}", open.len(), wanted.len());
-    // Rules that somebody added later are welcome; that a rule is not built is said of the catalogue's.
-    let not_built = not_built();
-    let extra: Vec<&String> = not_built.keys().filter(|code| !wanted.contains_key(*code)).collect();
-    assert!(extra.is_empty(), "not in the catalogue: {extra:?}");
+    let extra: Vec<&str> =
+        have.keys().filter(|code| !wanted.contains_key(*code)).map(String::as_str).collect();
+    assert_eq!(extra, ADDED, "rules that the catalogue does not have are listed in ADDED");
 }

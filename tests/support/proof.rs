@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -358,38 +359,8 @@ pub fn boot(name: &str, change: &str) -> Option<Container> {
 
 /// The healthy deployment on the prepared root: its own Python and nginx are real.
 pub fn base(root: &Path) {
-    let healthy = project().join("testdata/healthy");
-    for part in ["etc/systemd/system/myapp.service", "etc/myapp.env", "etc/nginx/sites-available"] {
-        copy(&healthy.join(part), &root.join(part));
-    }
-    copy(&healthy.join("srv/myapp/releases"), &root.join("srv/myapp/releases"));
-    let application = fs::read_to_string(project().join("e2e/wsgi.py")).unwrap();
-    for release in ["2026-04-14", "2026-04-21"] {
-        let path = root.join("srv/myapp/releases").join(release).join("wsgi.py");
-        fs::write(path, application.replace("RELEASE", release)).unwrap();
-    }
-    symlink("releases/2026-04-21", root.join("srv/myapp/current")).unwrap();
-    symlink("/srv/venvs/gunicorn-23", root.join("srv/myapp/.venv")).unwrap();
-    mode(&root.join("etc/myapp.env"), 0o640);
-    let enabled = root.join("etc/nginx/sites-enabled");
-    fs::remove_file(enabled.join("default")).unwrap();
-    symlink("../sites-available/myapp", enabled.join("myapp")).unwrap();
-    copy(&project().join("e2e/load"), &root.join("usr/local/bin/load"));
-    mode(&root.join("usr/local/bin/load"), 0o755);
-}
-
-fn copy(from: &Path, to: &Path) {
-    if from.is_dir() {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            copy(&entry.path(), &to.join(entry.file_name()));
-        }
-    } else {
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(from, to).unwrap();
-        mode(to, 0o644);
-    }
+    let laid = Command::new(project().join("e2e/lay-out")).arg(root).output().unwrap();
+    assert!(laid.status.success(), "e2e/lay-out: {}", text(&laid.stderr));
 }
 
 fn mode(path: &Path, mode: u32) {
