@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use gen_lsp_types::{CodeAction, CodeActionKind, Position, Range, TextEdit, Uri};
+use super::protocol::{CodeAction, Position, Range, TextEdit, Uri};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -132,7 +132,7 @@ fn title(mark: &Mark, offer: &Offer) -> String {
 }
 
 fn action(title: String, kind: &'static str) -> CodeAction {
-    CodeAction { title, kind: Some(CodeActionKind::new(kind)), ..CodeAction::default() }
+    CodeAction { title, kind: Some(kind), ..CodeAction::default() }
 }
 
 /// A comment that accepts a finding and lacks its reason: until the reason is filled in, the next

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use gen_lsp_types::Uri;
+use super::protocol::Uri;
 use serde_json::Value;
 
 use super::position::Encoding;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use gen_lsp_types::{
+use super::protocol::{
     CodeDescription, Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, Location, Range,
     Uri,
 };
@@ -95,17 +95,7 @@ pub(super) fn problem_to(problem: &Problem, names: &Names, published: &mut Publi
 }
 
 fn diagnostic(range: Range, message: String) -> Diagnostic {
-    Diagnostic {
-        range,
-        severity: None,
-        code: None,
-        code_description: None,
-        source: None,
-        message: message.into(),
-        tags: None,
-        related_information: None,
-        data: None,
-    }
+    Diagnostic { range, message, ..Diagnostic::default() }
 }
 
 /// The ranges of a report's spans.
@@ -152,7 +142,7 @@ impl<'a> SpanPlaces<'a> {
         let address = finding.rule.url().filter(|_| self.client.described);
         let diagnostic = Diagnostic {
             severity: Some(severity),
-            code: Some(finding.rule.code.to_owned().into()),
+            code: Some(finding.rule.code.to_owned()),
             code_description: address.map(|href| CodeDescription { href: Uri(href) }),
             source: Some(SOURCE.to_owned()),
             related_information: (!related.is_empty()).then_some(related),

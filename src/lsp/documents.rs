@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gen_lsp_types::{Position, Range, TextDocumentContentChangeEvent, Uri};
+use super::protocol::{Position, Range, TextDocumentContentChangeEvent, Uri};
 
 use super::position::{Encoding, first_line};
 use crate::host::{Host, Unsaved};
@@ -38,15 +38,12 @@ impl Document {
         changes: Vec<TextDocumentContentChangeEvent>,
         encoding: Encoding,
     ) {
-        use TextDocumentContentChangeEvent as Event;
         self.version = version;
         self.whole = None;
         for change in changes {
-            match change {
-                Event::TextDocumentContentChangePartial(part) => {
-                    self.replace(part.range, &part.text, encoding);
-                }
-                Event::TextDocumentContentChangeWholeDocument(all) => self.lines = split(&all.text),
+            match change.range {
+                Some(range) => self.replace(range, &change.text, encoding),
+                None => self.lines = split(&change.text),
             }
         }
     }
@@ -167,7 +164,6 @@ pub(super) fn real(host: &dyn Host, path: &Path) -> PathBuf {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use gen_lsp_types::TextDocumentContentChangePartial;
 
     /// The start and end of a change, and the new text.
     type TextChange<'t> = ((u32, u32), (u32, u32), &'t str);
@@ -177,7 +173,7 @@ mod tests {
         let position = |(line, character)| Position { line, character };
         let changes = changes.iter().map(|(start, end, text)| {
             let range = Range { start: position(*start), end: position(*end) };
-            TextDocumentContentChangePartial::new(range, None, (*text).to_owned()).into()
+            TextDocumentContentChangeEvent { range: Some(range), text: (*text).to_owned() }
         });
         document.change(2, changes.collect(), encoding);
         String::from_utf8(document.text().to_vec()).unwrap()

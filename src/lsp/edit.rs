@@ -4,9 +4,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use gen_lsp_types::{
-    DocumentChange, OptionalVersionedTextDocumentIdentifier, TextDocumentEdit,
-    TextDocumentIdentifier, TextEdit, Uri, WorkspaceEdit,
+use super::protocol::{
+    OptionalVersionedTextDocumentIdentifier, TextDocumentEdit, TextEdit, Uri, WorkspaceEdit,
 };
 use similar::{Algorithm, DiffOp};
 
@@ -59,12 +58,8 @@ fn written(by_document: Vec<Edits>, client: &Client) -> WorkspaceEdit {
         return WorkspaceEdit { changes: Some(changes), ..WorkspaceEdit::default() };
     }
     let changes = by_document.into_iter().map(|(uri, version, edits)| {
-        let text_document = OptionalVersionedTextDocumentIdentifier {
-            version,
-            text_document_identifier: TextDocumentIdentifier { uri },
-        };
-        let edits = edits.into_iter().map(Into::into).collect();
-        DocumentChange::TextDocumentEdit(TextDocumentEdit { text_document, edits })
+        let text_document = OptionalVersionedTextDocumentIdentifier { uri, version };
+        TextDocumentEdit { text_document, edits }
     });
     WorkspaceEdit { document_changes: Some(changes.collect()), ..WorkspaceEdit::default() }
 }
@@ -120,7 +115,7 @@ fn same(old: &str, new: &str) -> (usize, usize) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use gen_lsp_types::TextDocumentContentChangePartial;
+    use crate::lsp::protocol::TextDocumentContentChangeEvent;
 
     #[test]
     fn an_edit_holds_what_differs_alone() {
@@ -154,10 +149,11 @@ mod tests {
             let (before, after) = (text(), text());
             for encoding in [Encoding::Utf8, Encoding::Utf16] {
                 let edits = text_edits(&before, &after, encoding);
-                let changes = edits.into_iter().rev().map(|edit| {
-                    TextDocumentContentChangePartial::new(edit.range, None, edit.new_text).into()
+                let changes = edits.into_iter().rev().map(|edit| TextDocumentContentChangeEvent {
+                    range: Some(edit.range),
+                    text: edit.new_text,
                 });
-                let mut document = Document::new("file:///x".into(), 1, "/x".into(), &before);
+                let mut document = Document::new(Uri("file:///x".into()), 1, "/x".into(), &before);
                 document.change(2, changes.collect(), encoding);
                 assert_eq!(&*document.text(), after.as_bytes(), "{before:?}");
             }

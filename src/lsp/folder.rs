@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use gen_lsp_types::{Diagnostic, Uri, WorkspaceEdit};
+use super::protocol::{Diagnostic, Uri, WorkspaceEdit};
 
 use super::Wanted;
 use crate::rule::{Rule, Safety};

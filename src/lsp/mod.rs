@@ -15,6 +15,7 @@ mod edit;
 mod folder;
 mod names;
 mod position;
+mod protocol;
 mod server;
 mod transport;
 mod uri;

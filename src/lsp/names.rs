@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use gen_lsp_types::Uri;
+use super::protocol::Uri;
 
 use super::documents::{Documents, real};
 use super::uri;

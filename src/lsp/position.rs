@@ -1,7 +1,7 @@
 //! Places as the protocol counts them: lines from 0, ended by `\n`, `\r\n` or `\r`, and columns in
 //! units of the negotiated encoding.
 
-use gen_lsp_types::{Position, Range};
+use super::protocol::{Position, Range};
 
 /// The unit of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -138,3 +138,21 @@ fn every_direct_dependency_has_its_reason() {
         }
     }
 }
+
+/// What newcomers wait for: packages that nothing of ours calls are kept out of a first build.
+#[test]
+fn a_first_build_compiles_nothing_that_only_build_scripts_of_others_want() {
+    let lock: toml::Table =
+        std::fs::read_to_string(project().join("Cargo.lock")).unwrap().parse().unwrap();
+    let packages = lock["package"].as_array().unwrap();
+    let names: Vec<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
+    for (pulled_in, again) in
+        [("object", "psm --precise 0.1.26"), ("zerocopy", "ppv-lite86 --precise 0.2.17")]
+    {
+        assert!(
+            !names.contains(&pulled_in),
+            "Cargo.lock has {pulled_in}, which costs seconds of a first build (docs/dependencies.md): \
+             cargo update -p {again}"
+        );
+    }
+}

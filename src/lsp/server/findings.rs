@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use gen_lsp_types::Diagnostic;
+use super::super::protocol::Diagnostic;
 use serde_json::json;
 
 use super::super::diagnostics::{self, Published, Words};

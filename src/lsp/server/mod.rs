@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io::Write;
 use std::sync::mpsc::{Receiver, Sender};
 
-use gen_lsp_types::Diagnostic;
+use super::protocol::Diagnostic;
 use serde_json::{Value, json};
 
 use super::actions::FIX_ALL;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use gen_lsp_types::{DidChangeTextDocumentParams, DidOpenTextDocumentParams, Uri};
+use super::super::protocol::{DidChangeTextDocumentParams, DidOpenTextDocumentParams, Uri};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -53,7 +53,7 @@ impl Server<'_> {
 
     pub(super) fn edited(&mut self, params: Value) -> Option<()> {
         let params = DidChangeTextDocumentParams::deserialize(params).ok()?;
-        let uri = &params.text_document.text_document_identifier.uri;
+        let uri = &params.text_document.uri;
         let Some(path) = uri::path(uri) else { return Some(()) };
         let document = self.documents.get_mut(&path)?;
         document.change(params.text_document.version, params.content_changes, self.client.encoding);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use gen_lsp_types::{Hover, MarkupContent, MarkupKind, Position, Range, WorkspaceEdit};
+use super::super::protocol::{Hover, MarkupContent, MarkupKind, Position, Range, WorkspaceEdit};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -96,6 +96,6 @@ impl Server<'_> {
             false => MarkupKind::PlainText,
         };
         let contents = MarkupContent { kind, value: pages.join("\n---\n\n") };
-        Ok(json!(Hover { contents: contents.into(), range }))
+        Ok(json!(Hover { contents, range }))
     }
 }
