@@ -19,6 +19,14 @@ fn a_release_that_hangs_is_taken_back() {
     let Some(container) = site("reload-hangs", "") else { return };
     let served = link(&container);
     release(&container, "hangs", HANGS);
+    // Probes of gunicorn's own socket are alone in seeing it, after the settling is over.
+    let socket = "--probe unix:/run/myapp/gunicorn.sock --timeout 4 --settle 1";
+    let ran = reload(&container, &format!("--release {RELEASES}/hangs {socket}"));
+    ran.ends(5, "rolled-back").says("no answer in time").says("old workers gone");
+    assert_eq!(link(&container), served);
+    // The workers that hang would be among the old ones of the next reload.
+    container.sh_ok("systemctl kill --signal=KILL myapp; sleep 1; systemctl restart myapp");
+    container.eventually(20, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
     let options =
         format!("--release {RELEASES}/hangs --probe http://127.0.0.1/ --timeout 4 --settle 1");
     let ran = reload(&container, &options);
