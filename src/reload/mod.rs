@@ -21,7 +21,9 @@ mod story;
 pub mod timeline;
 mod trigger;
 mod unit;
+mod verdict;
 mod watch;
+mod watcher;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
