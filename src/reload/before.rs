@@ -35,6 +35,8 @@ pub(super) struct Ready {
     pub state: State,
     /// How long the application takes to import, in seconds, where that is known.
     pub boot: Option<f64>,
+    /// Does gunicorn keep workers of the new release that are well, as far as is known?
+    pub keeps_workers: bool,
     /// Why the code of the previous release may not come back.
     pub no_way_back: Option<String>,
     /// What the host shows of the deployment as it is.
@@ -106,8 +108,16 @@ impl Run<'_> {
         }
         let way_back = self.verified_before(&standing, moved.as_ref());
         self.story.strategy = Some(strategy);
-        let ready =
-            Ready { moved, way_back, strategy, state, boot: judged.boot, no_way_back, standing };
+        let ready = Ready {
+            moved,
+            way_back,
+            strategy,
+            state,
+            boot: judged.boot,
+            keeps_workers: judged.keeps_workers,
+            no_way_back,
+            standing,
+        };
         Ok(ready)
     }
 

@@ -69,6 +69,8 @@ pub struct Judgement {
     pub not_imported: Option<String>,
     /// The database's revision, where it said it.
     pub revision: Option<String>,
+    /// Does gunicorn keep workers that are well? It does not with `max_requests`.
+    pub keeps_workers: bool,
 }
 
 /// A finding in a few words.
@@ -158,6 +160,7 @@ pub fn judge(host: &dyn Host, asked: &super::Request) -> Result<Judgement, Strin
         boot: None,
         not_imported: None,
         revision: None,
+        keeps_workers: false,
     };
     let counting: Vec<&Finding> = findings.iter().copied().filter(|f| counts(f)).collect();
     for finding in counting.iter().filter(breaks) {
@@ -168,6 +171,7 @@ pub fn judge(host: &dyn Host, asked: &super::Request) -> Result<Judgement, Strin
     judgement.warnings = warns.map(|finding| Said::of(finding)).collect();
     if let Some(app) = deployment.apps.iter().find(|app| app.name == unit) {
         judgement.imported(app);
+        judgement.keeps_workers = app.gunicorn.settings.max_requests().ok() == Some(&0);
     }
     Ok(judgement)
 }

@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
                 handed.main = Some(new);
             }
         }
-        Ok(Watcher::new(self.doors.host, self.request, observer, handed, ready.strategy))
+        Ok(Watcher::new(self.doors.host, self.request, observer, handed, ready))
     }
 
     /// Gives systemd a job, by a verb and its options; what comes of it is watched.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::before::Ready;
 use super::cause::{self, Mark};
 use super::deaths;
 use super::failure::Failure;
@@ -40,6 +41,8 @@ pub(super) struct Watcher<'h> {
     pub(super) observer: Observer,
     pub(super) handed: Handed,
     strategy: Strategy,
+    /// Does gunicorn keep workers that are well?
+    keeps_workers: bool,
     state: Option<State>,
     asked: Option<Instant>,
     /// How many workers of the new release must be up.
@@ -76,7 +79,7 @@ impl<'h> Watcher<'h> {
         request: &'h Request,
         observer: Observer,
         handed: Handed,
-        strategy: Strategy,
+        ready: &Ready,
     ) -> Self {
         let wanted = handed.old.len().max(1);
         let (state, asked, standing, started) = (None, None, None, None);
@@ -86,7 +89,8 @@ impl<'h> Watcher<'h> {
             request,
             observer,
             handed,
-            strategy,
+            strategy: ready.strategy,
+            keeps_workers: ready.keeps_workers,
             state,
             asked,
             wanted,
@@ -180,17 +184,26 @@ impl<'h> Watcher<'h> {
         Ok(())
     }
 
-    /// Workers that end as soon as they start are replaced for ever.
+    /// Workers that end are replaced for ever. Two whole sets of them are more than another reload by
+    /// somebody else would end.
     fn judge_workers(&self) -> Result<(), Failure> {
-        let new = |id: &Id| !self.handed.old.contains(id);
-        let gone = self
-            .observer
-            .workers
-            .values()
-            .filter(|worker| new(&worker.id) && worker.gone.is_some() && worker.loaded.is_none())
-            .count();
-        if gone > self.wanted * 2 + 2 {
-            let why = format!("{gone} new workers exited before they had loaded the application");
+        let workers = self.observer.workers.values();
+        let gone: Vec<&Worker> = workers
+            .filter(|worker| !self.handed.old.contains(&worker.id) && worker.gone.is_some())
+            .collect();
+        let most = self.wanted * 2 + 2;
+        let unloaded = gone.iter().filter(|worker| worker.loaded.is_none()).count();
+        if unloaded > most {
+            let why =
+                format!("{unloaded} new workers exited before they had loaded the application");
+            return Err(self.failure(why));
+        }
+        // gunicorn is silent about those that exit with 0, and 20.1 about every exit.
+        if self.keeps_workers && gone.len() > most {
+            let why = format!(
+                "{} workers of the new release exited by themselves, one after another",
+                gone.len()
+            );
             return Err(self.failure(why));
         }
         Ok(())

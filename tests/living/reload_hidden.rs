@@ -64,9 +64,16 @@ fn a_release_whose_workers_die_is_taken_back() {
     container.eventually(20, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
     let ran = reload(&container, &options);
     ran.ends(5, "rolled-back").says("died after they had loaded the application: SIGKILL");
+    // gunicorn says nothing of workers that exit with 0.
+    let exits = dies.replace("os.kill(os.getpid(), 9)", "os._exit(0)");
+    release(&container, "exits", &exits.replace("sleep(1.5)", "sleep(.7)"));
+    let options =
+        format!("--release {RELEASES}/exits --probe http://127.0.0.1/ --max-failed 100 --settle 9");
+    reload(&container, &options).ends(5, "rolled-back").says("exited by themselves");
+    assert_eq!(link(&container), served);
     // Workers that `max_requests` replaces end well.
-    release(&container, "renews", "echo 'max_requests = 40' >>gunicorn.conf.py");
-    let options = format!("--release {RELEASES}/renews {PROBE} renews --force G207 --settle 4");
+    release(&container, "renews", "echo 'max_requests = 10' >>gunicorn.conf.py");
+    let options = format!("--release {RELEASES}/renews {PROBE} renews --force G207 --settle 9");
     reload(&container, &options).ends(0, "reloaded");
 }
 
