@@ -2,16 +2,11 @@
 
 use crate::facts::App;
 use crate::facts::service::Word;
-
-/// Words of a shell that are no programs.
-const BUILTINS: [&str; 14] = [
-    "source", ".", "cd", "export", "set", "unset", "exec", "eval", "ulimit", "umask", "alias",
-    "if", "for", "while",
-];
+use crate::facts::shell::is_builtin;
 
 /// Is this program one that only a shell could run?
 pub(super) fn is_shell_program(program: &str) -> bool {
-    BUILTINS.contains(&program) || program.starts_with('~') || assigns(program)
+    is_builtin(program) || program.starts_with('~') || assigns(program)
 }
 
 /// `NAME=value` in front of a command.

@@ -1,4 +1,5 @@
 use crate::facts::service::{Command, ExecFaultKind};
+use crate::facts::shell::base_name;
 use crate::facts::{App, Place, State, Want, Why};
 use crate::host::FileKind;
 use crate::rule::prelude::placeholder;
@@ -17,11 +18,17 @@ crate::rule! {
     /// A command that only another shell has comes to the same: Debian's and Ubuntu's `sh` is dash,
     /// which has no `source`, so that `sh -c "source .venv/bin/activate && gunicorn …"` ends with 127.
     ///
+    /// The file that a shell or Python is told to run counts as well, and gunicorn's own program behind a
+    /// shell: `python3 gunicorn …` looks for a file of that name in `WorkingDirectory=`, not in `PATH`.
+    ///
     /// By hand: recreate the environment in place (`python3 -m venv --clear /srv/myapp/.venv &&
     /// /srv/myapp/.venv/bin/pip install -r …`), or correct the path.
     ///
     /// Proved by `venv-moved`: gunicorn did not start (203/EXEC), and every request got
     /// 502.
+    ///
+    /// Proved by `script-missing`: Python ended with status 2 (`can't open file`), again and again, and
+    /// every request got 502.
     ///
     /// Proved by `source-in-dash`: the unit ended with status 127 (`source: not found`), again and
     /// again, and every request got 502.
@@ -58,6 +65,28 @@ crate::rule! {
     /// ```ini,fixed,drop-in
     /// [Service]
     /// ExecStartPre=/srv/myapp/bin/check
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStartPre=/bin/sh -e /srv/myapp/bin/prepare.sh
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/python3 gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/python3 -u /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```tree,bad
+    /// /bin/bash mode=0755
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/bin/bash -c "exec /srv/myapp/venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app"
     /// ```
     /// ```tree,bad
     /// /usr/bin/dash mode=0755
@@ -99,6 +128,9 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     relative(app, out);
     unknown_to_dash(app, out);
+    if let Err(why) = handed_on(app, out) {
+        out.skip(&why);
+    }
     let service = &app.service;
     let lists = [
         ("ExecCondition", &service.exec_condition),
@@ -114,7 +146,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             if command.line.prefixes.ignore_failure && setting != "ExecStart" {
                 continue;
             }
-            if let Err(why) = judge(app, setting, command, out) {
+            // A tree without the shell may well have its script.
+            let judged = judge(app, setting, command, out);
+            let judged = judged.or_else(|why| script(setting, command, out).and(Err(why)));
+            if let Err(why) = judged {
                 out.skip(&why);
             }
         }
@@ -213,6 +248,7 @@ fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<
         }
         State::Present(_) => {
             interpreter(setting, command, out)?;
+            script(setting, command, out)?;
             return not_for_user(app, setting, command, place, out);
         }
         State::Broken { reason } => format!("{name}: {reason}"),
@@ -290,6 +326,62 @@ fn interpreter(setting: &str, command: &Command, out: &mut Sink) -> Result<(), W
          (python3 -m venv --clear …) and install the requirements.";
     report(setting, command, &format!("{name} cannot run: {cause}"), help, out);
     Ok(())
+}
+
+/// What a shell or Python is told to run.
+fn script(setting: &str, command: &Command, out: &mut Sink) -> Result<(), Why> {
+    let Some(script) = &command.executable.script else { return Ok(()) };
+    let Some(cause) = absent(&script.place)? else { return Ok(()) };
+    let program = base_name(command.line.program.text.as_str());
+    out.report(format!(
+        "{}: {program} cannot open the file that it is to run: {cause}",
+        super::consequence(setting)
+    ))
+    .at(script.span, "")
+    .help(WRITE_IN_FULL);
+    Ok(())
+}
+
+/// gunicorn's own program, where a shell or another program starts it.
+fn handed_on(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let Some(launch) = app.gunicorn.launch.ok() else { return Ok(()) };
+    let (Some(word), Some(place)) = (&launch.gunicorn, &app.gunicorn.program) else {
+        return Ok(());
+    };
+    // systemd's own program, and an interpreter's script, are told for each command.
+    let scripts = app.service.exec_start.iter().filter_map(|one| one.executable.script.as_ref());
+    let told = launch.wrappers.is_empty() && launch.interpreter.is_none()
+        || scripts.into_iter().any(|script| script.span == word.span);
+    if told || !launch.certain {
+        return Ok(());
+    }
+    let Some(cause) = absent(place)? else { return Ok(()) };
+    out.report(format!("gunicorn does not start: {cause}")).at(word.span, "").help(WRITE_IN_FULL);
+    Ok(())
+}
+
+const WRITE_IN_FULL: &str = "Correct the path, or install what it names. A path that does not start with / \
+                             counts from WorkingDirectory=.";
+
+/// Why there is no file in this place, if there is none.
+fn absent(place: &Place) -> Result<Option<String>, Why> {
+    let path = place.path.display();
+    Ok(match place.state.get()? {
+        State::Present(metadata) if metadata.kind == FileKind::Directory => {
+            Some(format!("{path} is {}", metadata.kind))
+        }
+        State::Present(_) => None,
+        State::Broken { reason } => Some(format!("{path}: {reason}")),
+        State::Missing { link: Some(link), .. } => Some(format!(
+            "{} points to {}, which does not exist",
+            link.link.display(),
+            link.target.display()
+        )),
+        State::Missing { at, .. } => {
+            programs_read(&place.path, at)?;
+            Some(format!("{path} does not exist"))
+        }
+    })
 }
 
 fn not_for_user(

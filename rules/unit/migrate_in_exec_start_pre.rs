@@ -33,9 +33,15 @@ crate::rule! {
     /// [Service]
     /// ExecStartPre=/srv/myapp/.venv/bin/python manage.py migrate --noinput
     /// ```
+    /// ```tree,bad
+    /// /srv/myapp/releases/2026-04-21/manage.py mode=0644
+    /// ```
     ///
     /// Healthy: commands that only check, or that may fail:
     ///
+    /// ```tree,good
+    /// /srv/myapp/releases/2026-04-21/manage.py mode=0644
+    /// ```
     /// ```ini,good,drop-in
     /// [Service]
     /// ExecStartPre=-/bin/sh -c "/srv/myapp/.venv/bin/flask --app wsgi db upgrade"

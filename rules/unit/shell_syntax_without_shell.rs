@@ -25,15 +25,24 @@ crate::rule! {
     /// `ExecStart=/bin/bash -c 'cd … && exec gunicorn …'`, with `exec`, so the reload signal
     /// reaches gunicorn.
     ///
+    /// Proved by `activate-without-shell`: systemd found no program `source` (203/EXEC), and every
+    /// request got 502.
+    ///
     /// Proved by `redirection-ignored`: gunicorn started and ignored the redirection: no log was
     /// written.
     ///
     /// Proved by `shell-syntax-without-shell`: kill sent SIGHUP, then took `&&` for a process:
     /// `systemctl reload` returned 1, though the new release was served.
     ///
+    /// ```tree,bad
+    /// /srv/prepare.sh mode=0755
+    /// ```
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStartPre=/bin/sh /srv/prepare.sh && /bin/kill -0 1
+    /// ```
+    /// ```tree,fixed
+    /// /srv/prepare.sh mode=0755
     /// ```
     /// ```ini,fixed,drop-in
     /// [Service]
@@ -43,6 +52,11 @@ crate::rule! {
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStartPre=source /srv/myapp/.venv/bin/activate
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=source /srv/myapp/.venv/bin/activate && gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     /// ```ini,good,drop-in
     /// [Service]
@@ -92,7 +106,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let file = unit.files().find(|file| file.file.id == fault.span.file);
         let text = file.map(|file| String::from_utf8_lossy(file.file.slice(fault.span)));
-        if text.is_some_and(|text| is_shell_program(&text)) {
+        if let Some(text) = text.filter(|text| is_shell_program(text)) {
+            if !text.starts_with('~') {
+                out.report(format!(
+                    "systemd refuses the unit: `{text}` is shell syntax, and Exec lines run no shell"
+                ))
+                .at(fault.span, "not a program")
+                .help(INSTEAD);
+                continue;
+            }
             let finding = out
                 .report("systemd refuses the unit: it does not expand ~ in a program's path")
                 .at(fault.span, "only a shell expands this")
@@ -108,6 +130,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 /// Does gunicorn take no notice? It reads options wherever they are, and ignores plain words behind
 /// the application (measured).
+const INSTEAD: &str = "Use systemd's settings (WorkingDirectory=, Environment=, EnvironmentFile=, one Exec line \
+                       per command), or a shell that execs gunicorn:\nExecStart=/bin/bash -c 'cd DIRECTORY && \
+                       exec gunicorn …'";
+
 fn passed_over(setting: &str, command: &ExecCommand, word: &Word) -> bool {
     let words = &command.arguments;
     let Some(at) = words.iter().position(|other| other.span == word.span) else { return false };
@@ -163,11 +189,10 @@ fn report(
     } else {
         format!("{setting}= runs no shell, so {program} gets {what} as an argument")
     };
-    let finding = out.report(format!("{consequence}: {cause}")).at(span, "plain text to systemd").help(
-        "Use systemd's settings (WorkingDirectory=, Environment=, EnvironmentFile=, one Exec line \
-         per command), or a shell that execs gunicorn:\nExecStart=/bin/bash -c 'cd DIRECTORY && \
-         exec gunicorn …'",
-    );
+    let finding = out
+        .report(format!("{consequence}: {cause}"))
+        .at(span, "plain text to systemd")
+        .help(INSTEAD);
     fix(finding, "use systemd's own setting, or a shell that execs gunicorn", repair);
 }
 

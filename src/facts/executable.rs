@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::Machine;
-use super::place::Place;
+use super::place::{Place, tidy};
+use super::shell::{base_name, is_shell};
 use crate::host::FileKind;
 use crate::source::unit::Unit;
-use crate::source::unit::exec::ExecCommand;
+use crate::source::unit::exec::{ExecCommand, Word};
 use crate::source::venv::shebang::shebang;
-use crate::source::{Sources, placeholder};
+use crate::source::{Sources, Span, placeholder};
 
 /// systemd's own search path for bare names (`systemd-path search-binaries-default`).
 const SEARCHED: [&str; 6] =
@@ -16,6 +17,23 @@ const SEARCHED: [&str; 6] =
 
 /// Scripts are small; a program that is larger is not a script.
 const SCRIPT_LIMIT: u64 = 1 << 20;
+
+/// The file that a shell or Python is told to run: `sh run.sh`, `python3 -u serve.py`.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// What is there.
+    pub place: Place,
+    /// The word that names it.
+    pub span: Span,
+}
+
+/// Is this the name of a Python interpreter?
+pub fn is_python(name: &str) -> bool {
+    ["python", "pypy"].iter().any(|prefix| {
+        name.strip_prefix(prefix)
+            .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+    })
+}
 
 /// Where a command's program may be.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +45,8 @@ pub struct Executable {
     pub searched: Vec<Place>,
     /// What the script's `#!` line names.
     pub interpreter: Option<Place>,
+    /// The file that a shell or Python is told to run.
+    pub script: Option<Script>,
 }
 
 impl Executable {
@@ -47,6 +67,12 @@ impl Executable {
             found.place =
                 found.searched.iter().find(|place| place.is(FileKind::File) == Ok(true)).cloned();
         }
+        found.script = script(command)
+            .filter(|word| placeholder::find(word.text.as_str()).is_none())
+            .and_then(|word| {
+                let path = beside(unit, word.text.as_str())?;
+                Some(Script { place: look(&path), span: word.span })
+            });
         let Some(place) = &found.place else { return found };
         if place.is(FileKind::File) == Ok(true)
             && let Ok(bytes) = sources.host().read(&place.resolved, SCRIPT_LIMIT)
@@ -58,6 +84,53 @@ impl Executable {
         }
         found
     }
+}
+
+/// A path as a command of the unit sees it; nothing for a relative one if its directory is not known.
+fn beside(unit: &Unit, path: &str) -> Option<PathBuf> {
+    if path.starts_with('/') {
+        return Some(PathBuf::from(path));
+    }
+    let directory =
+        unit.last("Service", "WorkingDirectory")?.value.as_str().trim_start_matches('-');
+    directory.starts_with('/').then(|| tidy(&Path::new(directory).join(path)))
+}
+
+/// The word behind an interpreter's options, unless one of them gives it its commands.
+fn script(command: &ExecCommand) -> Option<&Word> {
+    let name = base_name(command.program.text.as_str());
+    let python = is_python(name);
+    if !python && !is_shell(name) {
+        return None;
+    }
+    let mut words = command.arguments.iter();
+    while let Some(word) = words.next() {
+        let text = word.text.as_str();
+        if word.unknown.is_some() || !word.variables.is_empty() || text.contains('$') {
+            return None;
+        }
+        let takes_next = match text {
+            "--" => return words.next(),
+            "-" => return None,
+            "--rcfile" | "--init-file" | "--check-hash-based-pycs" => true,
+            _ if text.starts_with("--") => false,
+            "-W" | "-X" | "-Q" if python => true,
+            _ if python && (text.starts_with("-W") || text.starts_with("-X")) => false,
+            _ if text.starts_with('-') && text.contains(['c', 's', 'm']) => {
+                // `python -s` is a switch; `sh -s` reads its input.
+                if python && !text.contains(['c', 'm']) {
+                    continue;
+                }
+                return None;
+            }
+            _ if text.starts_with(['-', '+']) => !python && text.ends_with(['o', 'O']),
+            _ => return Some(word),
+        };
+        if takes_next {
+            words.next();
+        }
+    }
+    None
 }
 
 /// `ExecSearchPath=`, or systemd's own path.

@@ -5,6 +5,17 @@ use crate::source::unit::exec::{ExecCommand, Word};
 /// The shells that take `-c`.
 const SHELLS: [&str; 7] = ["sh", "bash", "dash", "ash", "ksh", "zsh", "mksh"];
 
+/// Words of a shell that are no programs.
+const BUILTINS: [&str; 14] = [
+    "source", ".", "cd", "export", "set", "unset", "exec", "eval", "ulimit", "umask", "alias",
+    "if", "for", "while",
+];
+
+/// Is this a word that only a shell could run?
+pub fn is_builtin(word: &str) -> bool {
+    BUILTINS.contains(&word)
+}
+
 /// The last component of a path.
 pub fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)

@@ -10,6 +10,7 @@ mod text;
 
 pub use super::stays::Stays;
 use super::wrappers;
+use crate::facts::executable::is_python;
 use crate::source::gunicorn::ArgumentWord;
 use crate::source::{Lookup, Secret, Span, Text};
 
@@ -77,6 +78,8 @@ pub struct Launch {
     pub wrappers: Vec<Wrapper>,
     /// The scripts on the way, each from its first byte on.
     pub scripts: Vec<Text>,
+    /// Does a shell on the way surely come to gunicorn, or fail before it?
+    pub certain: bool,
 }
 
 impl Launch {
@@ -160,6 +163,7 @@ fn empty() -> Launch {
         unknown_to_dash: None,
         wrappers: Vec::new(),
         scripts: Vec::new(),
+        certain: true,
     }
 }
 
@@ -184,13 +188,6 @@ fn base_name(word: &ArgumentWord) -> &str {
 fn is_gunicorn(name: &str) -> bool {
     name.strip_prefix("gunicorn")
         .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-')))
-}
-
-fn is_python(name: &str) -> bool {
-    ["python", "pypy"].iter().any(|prefix| {
-        name.strip_prefix(prefix)
-            .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
-    })
 }
 
 impl Walker<'_> {

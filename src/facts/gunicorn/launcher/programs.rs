@@ -2,8 +2,8 @@
 
 use super::super::wrappers::{self, Spec};
 use super::{
-    Launch, NotLaunched, Script, Shell, Stays, Walker, WrapperKind, assignment, base_name,
-    is_gunicorn, is_python, named,
+    COMMANDS, Launch, NotLaunched, Script, Shell, Stays, Walker, WrapperKind, assignment,
+    base_name, is_gunicorn, is_python, named,
 };
 use crate::source::gunicorn::ArgumentWord;
 use crate::source::{FileId, Span, Text};
@@ -224,6 +224,9 @@ impl Walker<'_> {
         name: &str,
         words: &[ArgumentWord],
     ) -> Result<Launch, NotLaunched> {
+        if let Some(launch) = self.meant_for_a_shell(program, name, words) {
+            return Ok(launch);
+        }
         let mut later = words.iter().enumerate().skip(1);
         let found = later.find(|(_, word)| {
             word.text.as_str().contains("/gunicorn") && is_gunicorn(base_name(word))
@@ -280,6 +283,32 @@ impl Walker<'_> {
             }
             Script::Unknown(_) => Err(NotLaunched::NotGunicorn),
         }
+    }
+}
+
+impl Walker<'_> {
+    /// `source venv/bin/activate && gunicorn …` without a shell around it: systemd starts `source`, or
+    /// fails to. The site is still the one that the rest of the line means.
+    fn meant_for_a_shell(
+        &self,
+        program: &ArgumentWord,
+        name: &str,
+        words: &[ArgumentWord],
+    ) -> Option<Launch> {
+        let joins = |word: &ArgumentWord| {
+            let text = word.text.as_str();
+            matches!(text, "&&" | "||") || text.ends_with(';') || text == "exec"
+        };
+        let starts = words.iter().enumerate().filter(|(_, word)| joins(word));
+        starts.take(COMMANDS).find_map(|(at, _)| {
+            let rest = words.get(at + 1..)?;
+            let mut walker = self.clone();
+            let why = format!("the effect of `{name}` is not known");
+            let kind = WrapperKind::Other(name.to_owned());
+            walker.wrap(kind, Stays::Depends(why), None, program.span);
+            walker.launch.certain = false;
+            walker.follow(rest.to_vec()).ok()
+        })
     }
 }
 

@@ -203,6 +203,8 @@ impl Walker<'_> {
                     }
                     let last = reader.only_blank();
                     let stays = stays(&command, exec, execs, last, in_pipe, trapped);
+                    let alone = last || exec && command.before == Joint::Sequence;
+                    inner.launch.certain &= alone && !conditional;
                     // Nothing may come after it that only a shell that stays can do.
                     let free = !exec && last && !in_pipe && !trapped;
                     let free = free && command.after == Joint::Sequence;
