@@ -83,6 +83,43 @@ crate::rule! {
     /// }
     /// ```
     ///
+    /// A configuration needs an `events` block; and where several servers share an address, a name of more
+    /// than 46 characters needs a larger `server_names_hash_bucket_size` (measured with nginx 1.22):
+    ///
+    /// ```nginx,bad,file=/etc/nginx/nginx.conf
+    /// user www-data;
+    /// http { include /etc/nginx/sites-enabled/*; }
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name ec2-203-0-113-25.compute-1.amazonaws.example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// server {
+    ///     listen 80;
+    ///     server_name example.org;
+    ///     return 404;
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name ec2-203-0-113-25.compute-1.amazonaws.example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    ///
     /// The account in `user`, and the group of the same name if none is given, must exist
     /// (`getpwnam("nginx") failed`); a number is looked up as a name too:
     ///
@@ -141,7 +178,16 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         let apart = |place: &Span| model.config.apart(place.file, fault.span.file);
         report(fault, fault.related.iter().any(apart), out);
     }
-    if deployment.machine.whole && !passed { account(deployment, out) } else { Ok(()) }
+    if !deployment.machine.whole || passed {
+        return Ok(());
+    }
+    if let Some(first) = model.config.lacks_events() {
+        out.report("nginx refuses to load: no \"events\" section in configuration")
+            .at(first, "the whole configuration has none")
+            .help("add to nginx.conf, outside http { }:\nevents { }\nthen check with: nginx -t")
+            .fix(Safety::Manual, "add events { }");
+    }
+    account(deployment, out)
 }
 
 /// `getpwnam("nginx") failed`, `getgrnam("nobody") failed`: nginx asks for the names of `user` while it
@@ -250,6 +296,11 @@ fn words(kind: FaultKind) -> (&'static str, &'static str, &'static str) {
         K::NotInVersion => {
             ("not in this version", "", "remove it, or install a version of nginx that has it")
         }
+        K::NamesHash => (
+            "too long for the table of names",
+            "",
+            "in http { }: server_names_hash_bucket_size 128;",
+        ),
         K::BufferSizes => (
             "does not fit the other buffers here",
             "",

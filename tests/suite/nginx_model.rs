@@ -591,3 +591,30 @@ fn conditions_as_nginx_reads_them() {
         taken(&format!("server {{ if {condition} {{ return 403; }} }}"));
     }
 }
+
+/// Held against `nginx -t`: 46 characters fit into a bucket of 64, 110 into one of 128; sizes are rounded up
+/// to 64; a server that is alone on its address has no table of names.
+#[test]
+fn names_that_are_too_long_for_the_table_of_names() {
+    let servers = |length: usize, bucket: &str, others: &str| {
+        let name = format!("{}.com", "a".repeat(length - 4));
+        format!("{bucket} server {{ listen 8090; server_name {name}; }} {others}")
+    };
+    let beside = "server { listen 8090; }";
+    for (length, bucket) in [
+        (47, ""),
+        (47, "server_names_hash_bucket_size 32;"),
+        (111, "server_names_hash_bucket_size 128;"),
+    ] {
+        refused(&servers(length, bucket, beside), FaultKind::NamesHash);
+    }
+    for (length, bucket, others) in [
+        (46, "", beside),
+        (47, "server_names_hash_bucket_size 65;", beside),
+        (110, "server_names_hash_bucket_size 128;", beside),
+        (47, "", ""),
+        (47, "", "server { listen 8091; }"),
+    ] {
+        taken(&servers(length, bucket, others));
+    }
+}

@@ -12,6 +12,7 @@ use super::location::Location;
 use super::location_kind::LocationKind;
 use super::model::Model;
 use super::names;
+use super::names_hash;
 use super::pattern;
 use super::scope::Scope;
 use super::server::{Server, ServerNameKind};
@@ -26,6 +27,7 @@ pub(super) fn check(model: &mut Model, scopes: &[Scope]) {
     names::check(&model.config, scopes, &mut faults);
     pattern::check(model, &mut faults);
     buffers::check(model, &mut faults);
+    names_hash::check(model, &mut faults);
     model.faults.append(&mut faults);
 }
 

@@ -109,6 +109,13 @@ impl Config {
             && self.trees.iter().all(|tree| tree.fault.is_none())
     }
 
+    /// The main file's first line, if all of the configuration was read and it has no `events` block.
+    pub fn lacks_events(&self) -> Option<Span> {
+        let events = || self.roots().any(|root| root.name().as_ref() == b"events");
+        let first = self.roots().next()?;
+        (self.is_whole() && !events()).then(|| first.head_span())
+    }
+
     /// All directives, in the order nginx reads them.
     pub fn directives(&self) -> impl Iterator<Item = DirectiveRef<'_>> {
         (0..self.nodes.len()).filter_map(|index| self.get(DirectiveId(small(index))))

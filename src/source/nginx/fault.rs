@@ -74,6 +74,8 @@ pub enum FaultKind {
     InvalidParameter,
     /// Sizes of buffers that do not fit each other.
     BufferSizes,
+    /// A server name that is too long for the table of names.
+    NamesHash,
     /// A flag that is neither `on` nor `off`.
     InvalidValue,
     /// A directive that may be only once in its block.

@@ -24,6 +24,7 @@ mod location_kind;
 mod lua;
 pub mod model;
 mod names;
+mod names_hash;
 pub mod pass;
 mod pattern;
 mod scope;
