@@ -156,10 +156,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     let hand = Hand::of(app, "workers", &Value::Number(3));
     let finding = out
-        .report(format!(
-            "no request is answered while the only worker is busy or being replaced: \
-             {cause}"
-        ))
+        .report(match number {
+            0 => format!("no request is ever answered: {cause}"),
+            _ => format!(
+                "no request is answered while the only worker is busy or being replaced: {cause}"
+            ),
+        })
         .at_first([
             (workers.span(), "decides how many workers there are"),
             (gunicorn.started_at(), "starts 1 worker"),

@@ -5,6 +5,7 @@ use crate::facts::gunicorn::SettingValue;
 use crate::facts::service::expanded;
 use crate::facts::sockets::Listener;
 use crate::rule::prelude::*;
+use crate::rules::listed_paths::paths;
 
 crate::rule! {
     /// gunicorn does not start: the unit's own sandbox hides something it needs, or makes it
@@ -42,6 +43,8 @@ crate::rule! {
     ///
     /// Proved by `sandbox-hides-app`: the unit failed with 200/CHDIR, and every request got 502.
     ///
+    /// Proved by `sandbox-no-exec`: the unit failed with 203/EXEC, and every request got 502.
+    ///
     /// Proved by `sandbox-no-temporary`: gunicorn exited with `No usable temporary directory
     /// found`, and every request got 502.
     ///
@@ -55,6 +58,16 @@ crate::rule! {
     ///
     /// Proved by `sandbox-private-network`: gunicorn was up, and every request got 502.
     ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// NoExecPaths=/
+    /// ExecPaths=/usr -/bin -/lib -/lib64
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// NoExecPaths=/
+    /// ExecPaths=/usr -/bin -/lib -/lib64 /srv/myapp/.venv
+    /// ```
     /// ```ini,bad,drop-in
     /// [Service]
     /// InaccessiblePaths=-/srv
@@ -205,6 +218,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         database,
         network,
         crate::rules::private_users::check,
+        crate::rules::no_exec_paths::check,
     ];
     for judge in judges {
         if let Err(why) = judge(app, out) {
@@ -596,26 +610,6 @@ fn protected(word: &str) -> &'static [&'static str] {
         "yes" | "true" | "on" | "1" => &["/usr", "/boot", "/efi"],
         _ => &[],
     }
-}
-
-/// The paths of a list of them, without `-` and `+`.
-fn paths(app: &App, key: &str) -> Result<Vec<(PathBuf, Span)>, Why> {
-    let unit = &app.service.unit;
-    let mut found = Vec::new();
-    for line in unit.list("Service", key) {
-        let text = expanded(unit, line)?;
-        for word in text.as_str().split_whitespace() {
-            // `from:to`: what is there is what comes behind.
-            let path = word.trim_start_matches(['-', '+', '"']).trim_end_matches('"');
-            let path = match key {
-                "TemporaryFileSystem" => path.split(':').next().unwrap_or(path),
-                _ if key.starts_with("Bind") => path.split(':').nth(1).unwrap_or(path),
-                _ => path,
-            };
-            found.push((PathBuf::from(path), text.span()));
-        }
-    }
-    Ok(found)
 }
 
 /// Another setting may give the path back; whether it does is not judged here.
