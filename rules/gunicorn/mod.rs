@@ -18,6 +18,7 @@ crate::area![
     reuse_port_unix,
     bind_path_taken,
     bind_malformed,
+    port_needs_privilege,
     path_not_writable,
     socket_unreachable_by_nginx,
     server_run_at_import,

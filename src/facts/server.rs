@@ -6,6 +6,7 @@ mod config;
 mod installation;
 mod launched;
 mod logging;
+mod low_port;
 mod managed_venv;
 mod named_file;
 mod paths;
@@ -32,6 +33,7 @@ pub use config::ConfigSource;
 pub use installation::{Installed, Interpreter};
 pub use launched::{Launched, launch};
 pub use logging::{LogConfig, LoggingFault, opened_by};
+pub use low_port::LowPort;
 pub use paths::{Writer, Writes, WrittenPath, of_application};
 pub use watched::WatchedFile;
 
@@ -72,6 +74,8 @@ pub struct Gunicorn {
     pub watched: Vec<WatchedFile>,
     /// Where it listens.
     pub bounds: Known<Vec<Bound>>,
+    /// The lowest port that it listens on, if that takes a privilege on most hosts.
+    pub low_port: Option<LowPort>,
     /// Where it would listen if it were started without the sockets of `.socket` units.
     pub own_bounds: Known<Vec<Bound>>,
 }
@@ -192,6 +196,7 @@ pub fn read(
     let watched = watched::read(sources, machine, &settings);
     let bounds = bounds::bounds(&candidate.service, &settings, launch.ok());
     let own_bounds = bounds::own(&settings);
+    let low_port = low_port::read(sources, &bounds);
     let word = launch.ok().and_then(|l| l.gunicorn.as_ref().or(l.interpreter.as_ref()));
     let file = word.map(|word| word.span.file).filter(|file| *file != NOWHERE);
     let started_in = file.map(|file| sources.file(file));
@@ -213,6 +218,7 @@ pub fn read(
         watched,
         bounds,
         own_bounds,
+        low_port,
     }
 }
 

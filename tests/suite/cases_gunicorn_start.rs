@@ -452,3 +452,21 @@ fn a_tree_without_run_is_not_a_machine_without_it() {
     let hit = bare.only("U117");
     assert!(!hit.evidence.iter().any(|line| line.contains("/run does not exist")), "{hit:?}");
 }
+
+/// A host may open low ports to everybody, or one user by a capability; root may always.
+#[test]
+fn a_port_that_only_root_may_have() {
+    let low = "-w 3 --chdir /srv/myapp/current --bind 127.0.0.1:81 wsgi:app";
+    start(low, "").check().only("G236").says("www-data may not listen on port 81");
+    let opened = "net.ipv4.ip_unprivileged_port_start = 80\n";
+    let seen = start(low, "").file("/etc/sysctl.d/ports.conf", opened).check();
+    assert_eq!(
+        seen.reasons("G236"),
+        ["/etc/sysctl.d/ports.conf may set ip_unprivileged_port_start"]
+    );
+    for free in ["User=root", "AmbientCapabilities=CAP_NET_BIND_SERVICE CAP_CHOWN"] {
+        start(low, free).check().passes("G236");
+    }
+    let other = "AmbientCapabilities=CAP_CHOWN";
+    start(low, other).check().of("G236").first().expect("another capability opens no port");
+}
