@@ -1,5 +1,5 @@
 use crate::facts::service::Unit;
-use crate::facts::socket_unit::{SocketFile, directory_mode};
+use crate::facts::socket_unit::{SocketFile, directory_mode, no_address};
 use crate::facts::{Bound, Route};
 use crate::rule::prelude::*;
 
@@ -22,6 +22,19 @@ crate::rule! {
     /// Proved by `socket-unit-not-started`: started as at boot, gunicorn was active on
     /// 127.0.0.1:8000, and every request got 502.
     ///
+    /// An address that is none makes systemd refuse the `.socket` unit: it takes a path that begins with
+    /// `/`, a port, or a number of an address with a port, but no `unix:`, no quotes and no host name.
+    ///
+    /// Proved by `socket-unit-no-address`: systemd refused the unit, gunicorn did not start, and every
+    /// request got 502.
+    ///
+    /// ```ini,bad,file=/etc/systemd/system/myapp.socket
+    /// [Socket]
+    /// ListenStream=unix:/run/myapp.sock
+    ///
+    /// [Install]
+    /// WantedBy=sockets.target
+    /// ```
     /// ```ini,bad,file=/etc/systemd/system/myapp.socket
     /// [Socket]
     /// ListenStream=/run/myapp.sock
@@ -177,6 +190,7 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for unit in &app.service.sockets {
         accepts(app, unit, out);
+        refused(app, unit, out);
     }
     let bounds = app.bounds().get()?;
     for (index, bound) in bounds.iter().enumerate().filter(|(_, bound)| bound.activated) {
@@ -272,6 +286,43 @@ fn stands(app: &App, path: &std::path::Path) -> bool {
 }
 
 /// Does anything start the socket before the service?
+/// systemd refuses a unit that has no address to listen on.
+fn refused(app: &App, unit: &Unit, out: &mut Sink) {
+    let Some(lines) = no_address(unit) else { return };
+    let name = &unit.name;
+    let header = || {
+        let mut sections = unit.files().flat_map(|file| &file.sections);
+        sections.find(|section| section.value == "Socket").map(|section| section.span)
+    };
+    let (place, note, cause) = match lines.first() {
+        Some(text) => (
+            Some(text.span()),
+            "neither a path nor a port",
+            format!("`{}` is no address that it can listen on", text.as_str()),
+        ),
+        None => (header(), "nothing to listen on", "it has no ListenStream=".to_owned()),
+    };
+    let needed = ["Requires", "BindsTo", "Requisite"].iter().any(|key| {
+        let lines = app.service.unit.list("Unit", key);
+        let named = |text: &str| text.split_whitespace().any(|word| word == name.to_string());
+        lines.iter().any(|line| named(line.value.as_str()))
+    });
+    let consequence = match needed {
+        true => "gunicorn does not start, and nothing listens where nginx connects",
+        false => "nothing listens where nginx connects",
+    };
+    out.report(format!("{consequence}: systemd refuses {name}, because {cause}"))
+        .at_some(place, note)
+        .subject("ListenStream")
+        .help(
+            "In [Socket], a path or a port, without a word or quotes before it:\n\
+             ListenStream=/run/APP.sock\n\
+             and check it with: systemd-analyze verify",
+        )
+        .by_hand(place)
+        .fix(Safety::Manual, "write the address as systemd reads it");
+}
+
 /// `Accept=yes` starts an instance for each connection, of a template that is not there.
 fn accepts(app: &App, unit: &Unit, out: &mut Sink) {
     let Some(line) = unit.last("Socket", "Accept") else { return };

@@ -1,9 +1,61 @@
-//! Who can connect to the unix socket that a `.socket` unit creates.
+//! What a `.socket` unit creates: whether there is an address in it at all, and who can connect to the
+//! unix socket.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::service::{Service, Unit, expanded};
 use super::{Bound, Identity, Known, Machine, Want, Why};
 use crate::source::unit::value::parse_mode;
-use crate::source::{Span, Spanned};
+use crate::source::{Span, Spanned, Text};
+
+/// Other addresses that such a unit may have.
+const OTHERS: [&str; 7] = [
+    "ListenDatagram",
+    "ListenSequentialPacket",
+    "ListenFIFO",
+    "ListenSpecial",
+    "ListenNetlink",
+    "ListenMessageQueue",
+    "ListenUSBFunction",
+];
+
+/// The `ListenStream=` lines of a unit that systemd refuses, because none of them is an address and it has no
+/// other: `unix:/run/app.sock`, `localhost:8000`. Empty if it has no line at all; `None` for a unit that
+/// systemd accepts, or that is not known well enough.
+///
+/// Source: systemd.socket(5); `systemd-analyze verify` of 252.
+pub fn no_address(unit: &Unit) -> Option<Vec<Text>> {
+    if OTHERS.iter().any(|key| !unit.list("Socket", key).is_empty()) {
+        return None;
+    }
+    let lines = unit.list("Socket", "ListenStream");
+    let texts: Option<Vec<Text>> = lines
+        .iter()
+        .map(|line| expanded(unit, line).ok().filter(|text| is_no_address(text.as_str())))
+        .collect();
+    texts
+}
+
+/// Only what is surely none: a path that does not begin with `/`, and a host that is not a number.
+fn is_no_address(text: &str) -> bool {
+    if text.starts_with(['/', '@']) || text.contains(['{', '<', '%']) || text.starts_with("vsock:")
+    {
+        return false;
+    }
+    if text.contains('/') {
+        return true;
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        // A port alone, on every address.
+        return text.parse::<u16>().is_err();
+    };
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_host = match bare {
+        Some(bare) => bare.parse::<Ipv6Addr>().is_ok(),
+        None => host.parse::<Ipv4Addr>().is_ok(),
+    };
+    !is_host || port.parse::<u16>().is_err()
+}
 
 /// The file of a socket as systemd will make it.
 #[derive(Debug, Clone)]
