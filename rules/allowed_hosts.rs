@@ -94,7 +94,7 @@ fn some_refused(model: &Model, app: &App, passes: &[&Destination], out: &mut Sin
 }
 
 /// Does the pass send the host that was asked for, and is nothing else done for some hosts?
-fn hands_names_on(model: &Model, server: &Server, pass: &Destination) -> bool {
+pub(super) fn hands_names_on(model: &Model, server: &Server, pass: &Destination) -> bool {
     let is_if = |ids: &[LocationId]| {
         let kinds = ids.iter().filter_map(|id| model.location(*id)).map(|here| here.kind);
         kinds.into_iter().any(|kind| kind == LocationKind::If)

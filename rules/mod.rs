@@ -3,6 +3,7 @@
 mod allowed_hosts;
 pub mod environment;
 mod expected_upstream;
+mod flask_server_name;
 pub mod gunicorn;
 mod kept_connections;
 mod listed_paths;

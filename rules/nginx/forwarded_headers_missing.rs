@@ -32,6 +32,10 @@ crate::rule! {
     /// host, so nothing is reported if `MIDDLEWARE` does not contain it). An error if no name of
     /// the site is allowed, otherwise a warning.
     ///
+    /// Flask before 3.1 answers 404 to every request whose host is not its `SERVER_NAME`, where the code sets
+    /// one: the port counts too, and a subdomain is another host (measured on 2.2.5, 3.0.3 and 3.1.2). An
+    /// error if no name of the site is that one, otherwise a warning.
+    ///
     /// If the server is reached only over plain HTTP, a missing `X-Forwarded-Proto` is an info: the
     /// application rightly sees the scheme as http, unless a client lies.
     ///
@@ -43,6 +47,8 @@ crate::rule! {
     /// the upstream's name, in every link that it makes.
     ///
     /// Proved by `django-host-refused`: Django answered 400 to every request.
+    ///
+    /// Proved by `flask-server-name`: Flask answered 404 to every request.
     ///
     /// Proved by `django-redirect-loop`: Django redirected each request to its own address, again
     /// and again, until the client gave up.
@@ -79,6 +85,21 @@ crate::rule! {
     ///     location / { proxy_pass http://unix:/run/myapp/gunicorn.sock; }
     /// }
     /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/wsgi.py
+    /// from flask import Flask
+    /// app = Flask(__name__)
+    /// app.config["SERVER_NAME"] = "localhost:5000"
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/wsgi.py
+    /// from flask import Flask
+    /// app = Flask(__name__)
+    /// app.config["SERVER_NAME"] = "example.com"
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/wsgi.py
+    /// from flask import Flask
+    /// app = Flask(__name__, subdomain_matching=True)
+    /// app.config["SERVER_NAME"] = "shop.example"
+    /// ```
     N303 "forwarded-headers-missing" {
         severity: Warning, impact: Hygiene, fix: Some(Safe), item: UpstreamStable, hop: Nginx,
         since: "0.1.0", check: Passing(check)
@@ -107,6 +128,9 @@ struct Group {
 
 fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
     let none = crate::rules::allowed_hosts::check(front, out);
+    if let Err(why) = crate::rules::flask_server_name::check(front, out) {
+        out.skip(&why);
+    }
     // One finding for each server and set of headers: many locations have one cause.
     let mut groups: BTreeMap<Group, Vec<&Destination>> = BTreeMap::new();
     for pass in &front.passes {

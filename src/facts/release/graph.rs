@@ -195,6 +195,8 @@ impl<'a> Graph<'a> {
             environment: module.environment(),
             upload_limit: memchr::memmem::find(&file.bytes, b"MAX_CONTENT_LENGTH")
                 .and_then(|_| module.upload_limit()),
+            server_name: memchr::memmem::find(&file.bytes, b"SERVER_NAME")
+                .and_then(|_| module.server_name()),
             sqlite: memchr::memmem::find(&file.bytes, b"sqlite:////")
                 .and_then(|_| module.sqlite_file()),
             flask: if makes_flask { module.flask_applications() } else { Vec::new() },

@@ -50,6 +50,8 @@ pub struct ReadModule {
     pub environment: EnvironmentUse,
     /// The largest request that it takes, in bytes, where that is written in it.
     pub upload_limit: Option<Spanned<u64>>,
+    /// Flask's `SERVER_NAME` that it sets.
+    pub server_name: Option<Spanned<String>>,
     /// The file of the SQLite database that it sets for Flask-SQLAlchemy.
     pub sqlite: Option<Spanned<String>>,
     /// Where it makes Flask's applications.

@@ -377,6 +377,36 @@ impl Module {
 }
 
 impl Module {
+    /// The text in `app.config["SERVER_NAME"] = "example.com"`, if it is set once and unconditionally, and
+    /// nothing in the module makes Flask match hosts or subdomains.
+    pub fn server_name(&self) -> Option<Spanned<String>> {
+        const MATCHES: [&str; 3] = ["subdomain_matching", "host_matching", "default_subdomain"];
+        let mut found = Vec::new();
+        let mut matches = false;
+        walk::statements(self.statements(), Place::default(), &mut |statement, place| {
+            walk::evaluated(statement, &mut |expression| match expression {
+                Expr::Call(call) => {
+                    let mut names =
+                        call.arguments.keywords.iter().filter_map(|one| one.arg.as_ref());
+                    matches |= names.any(|name| MATCHES.contains(&name.as_str()));
+                }
+                Expr::Attribute(node) => matches |= MATCHES.contains(&node.attr.as_str()),
+                _ => {}
+            });
+            let Stmt::Assign(node) = statement else { return };
+            let names = |target: &Expr| {
+                matches!(target, Expr::Subscript(one)
+                    if text(&one.slice).as_deref() == Some("SERVER_NAME") && is_config(&one.value))
+            };
+            if node.targets.iter().any(names) {
+                let span = self.span(&*node.value);
+                let value = text(&node.value).filter(|_| !place.conditional);
+                found.push(value.map(|value| Spanned { value, span }));
+            }
+        });
+        found.pop().filter(|_| found.is_empty() && !matches).flatten()
+    }
+
     /// The file in `app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////…"`, if that is set once
     /// and unconditionally.
     pub fn sqlite_file(&self) -> Option<Spanned<String>> {
@@ -440,6 +470,11 @@ fn may_configure(call: &ExprCall, is_application: impl Fn(&Expr) -> bool) -> Opt
     let given = call.arguments.args.iter().any(is_application);
     let sets = ["conf", "setting", "setup", "load"].iter().any(|word| name.contains(word));
     (given && sets).then_some(SaysOfDebug::Unknown)
+}
+
+/// `app.config`
+fn is_config(value: &Expr) -> bool {
+    matches!(value, Expr::Attribute(node) if node.attr.as_str() == "config")
 }
 
 fn is_flask(function: &Expr) -> bool {
