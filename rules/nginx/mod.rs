@@ -15,6 +15,7 @@ crate::area![
     upstream_http2,
     static_path,
     static_pinned,
+    static_types_missing,
     include_broken,
     server_shadowed,
     nginx_syntax,
