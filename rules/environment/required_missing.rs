@@ -244,6 +244,9 @@ fn judge<'s>(
     if let Some(unknown) = misplaced(app, name) {
         return Some(told_where(name, span, unknown, out));
     }
+    if !empty && still_running_with(app, name) {
+        return Some(told_at_the_next_start(app, name, span, out));
+    }
     let near = lookups.nearest(app, name);
     let guess = near.as_ref().map_or_else(String::new, |(near, _)| format!(" (is {near} a typo?)"));
     let (message, cause) = if empty {
@@ -267,6 +270,34 @@ fn judge<'s>(
         finding.severity(Severity::Warning);
     }
     Some(finding)
+}
+
+/// Has the master that runs a variable that nothing sets any more? Workers inherit it at a reload.
+fn still_running_with(app: &App, name: &str) -> bool {
+    let master = app.processes.ok().and_then(|processes| processes.masters.last());
+    let environment = master.and_then(|master| master.environment.ok());
+    environment.is_some_and(|environment| environment.has(name))
+}
+
+/// Taken out of its file, or set by `systemctl set-environment`, which ends with systemd.
+fn told_at_the_next_start<'s>(
+    app: &App,
+    name: &str,
+    span: Span,
+    out: &'s mut Sink,
+) -> &'s mut Finding {
+    out.report(format!(
+        "after the next boot no worker starts: the code needs {name}, which gunicorn's master was \
+         started with, and no file sets it"
+    ))
+    .severity(Severity::Warning)
+    .at(span, "raises without it")
+    .help(format!(
+        "{}\nif `systemctl show-environment` lists {name}: what `systemctl set-environment` sets is \
+         lost at a boot",
+        help(app, name)
+    ))
+    .subject(name)
 }
 
 /// The name of the configuration file that gunicorn ignores and that sets it, `env = {…}`.

@@ -445,3 +445,22 @@ fn of_two_lines_the_one_that_counts_is_told() {
     let template = with("{% if x %}\nA=1\n{% else %}\nA=2\n{% endif %}\n").check();
     assert!(template.of("E406").is_empty(), "{template:#?}");
 }
+
+/// `DefaultEnvironment=` adds up, and an empty one takes back what came before.
+#[test]
+fn what_systemd_gives_every_service_is_set() {
+    let needs = "import os\n\nfrom flask import Flask\n\napp = Flask(__name__)\n\
+                 app.config[\"A\"] = os.environ[\"A\"]\napp.config[\"B\"] = os.environ[\"B\"]\n";
+    let check = |main: &str, drop_in: &str| {
+        Case::healthy()
+            .file("/srv/myapp/releases/2026-04-21/wsgi.py", needs)
+            .file("/etc/systemd/system.conf", format!("[Manager]\n{main}\n"))
+            .file("/etc/systemd/system.conf.d/site.conf", format!("[Manager]\n{drop_in}\n"))
+            .check()
+    };
+    check("DefaultEnvironment=A=1", "DefaultEnvironment=\"B=two words\"").passes("E410");
+    let seen = check("DefaultEnvironment=A=1", "DefaultEnvironment=\nDefaultEnvironment=B=2");
+    assert!(seen.only("E410").message.contains("A is set nowhere"), "{:?}", seen.of("E410"));
+    let text = format!("{seen:?}");
+    assert!(!text.contains("two words"), "{text}");
+}
