@@ -4,6 +4,7 @@ mod allowed_hosts;
 pub mod environment;
 mod expected_upstream;
 pub mod gunicorn;
+mod https_redirect;
 mod kept_connections;
 pub mod logs;
 mod losses;

@@ -177,6 +177,37 @@ fn django_redirects_for_ever_where_the_scheme_is_not_passed_on() {
 }
 
 #[test]
+fn django_redirects_for_ever_where_nginx_speaks_no_tls() {
+    let settings = "ALLOWED_HOSTS = ['example.com']\nSECURE_SSL_REDIRECT = True\n\
+                    MIDDLEWARE = ['django.middleware.security.SecurityMiddleware']\n";
+    let header = |name: &str| format!("{settings}SECURE_PROXY_SSL_HEADER = ('{name}', 'https')\n");
+    django(settings).check().only("N303").is(Severity::Error).says("redirects every request");
+    django(&header("HTTP_X_FORWARDED_PROTO")).check().only("N303").is(Severity::Error);
+    for other in [
+        header("HTTP_CLOUDFRONT_FORWARDED_PROTO"),
+        format!("{settings}SECURE_SSL_HOST = 'www.example.com'\n"),
+        settings.replace("security.SecurityMiddleware", "common.CommonMiddleware"),
+        settings.replace("True", "False"),
+        settings.replace("True", "enabled()"),
+    ] {
+        django(&other).check().passes("N303");
+    }
+    // Where TLS ends before nginx, and nginx passes on what that says.
+    let scheme = "X-Forwarded-Proto $scheme";
+    let handed = django(settings).replace(SITE, scheme, "X-Forwarded-Proto $http_x_forwarded_proto");
+    handed.check().passes("N303");
+    let tls = "server {\n    listen 443 ssl;\n    ssl_certificate /etc/ssl/a.pem;\n    \
+               ssl_certificate_key /etc/ssl/a.key;\n    server_name example.com;\n    \
+               include /etc/nginx/own;\n}\n";
+    let with_tls = django(settings).file("/etc/nginx/conf.d/tls.conf", tls).file("/etc/nginx/own", "");
+    with_tls.check().passes("N303");
+    let port = django(settings)
+        .replace(UNIT, "unix:/run/myapp/gunicorn.sock", "127.0.0.1:8000")
+        .replace(SITE, "unix:/run/myapp/gunicorn.sock", "127.0.0.1:8000");
+    port.check().only("N303").is(Severity::Warning);
+}
+
+#[test]
 fn a_host_sent_twice_is_an_error_for_django_alone() {
     let twice = |case: Case| {
         case.file("/etc/nginx/proxy_params", "proxy_set_header Host $http_host;\n").replace(

@@ -21,6 +21,9 @@ pub struct Django {
     pub asks_host: Known<bool>,
     /// `SECURE_SSL_REDIRECT`.
     pub ssl_redirect: Known<bool>,
+    /// Is every request that did not come by https redirected to https at the same host, with nothing
+    /// exempt, and read from no other header than `X-Forwarded-Proto`?
+    pub insists_on_https: Known<bool>,
     /// `USE_X_FORWARDED_HOST`.
     pub forwarded_host: Known<bool>,
     /// `DEBUG`.
@@ -63,6 +66,7 @@ pub(super) fn read(
         allowed_hosts: Known::Unknown(Why::not_understood(why)),
         asks_host: Known::Unknown(Why::not_understood(why)),
         ssl_redirect: Known::Unknown(Why::not_understood(why)),
+        insists_on_https: Known::Unknown(Why::not_understood(why)),
         forwarded_host: Known::Unknown(Why::not_understood(why)),
         debug: Known::Unknown(Why::not_understood(why)),
         engine: Known::Unknown(Why::not_understood(why)),
@@ -103,6 +107,7 @@ pub(super) fn read(
         },
         asks_host: listed(&settings, "MIDDLEWARE", "django.middleware.common.CommonMiddleware"),
         ssl_redirect: boolean("SECURE_SSL_REDIRECT", false),
+        insists_on_https: insists_on_https(&settings, boolean("SECURE_SSL_REDIRECT", false)),
         forwarded_host: boolean("USE_X_FORWARDED_HOST", false),
         static_manifest: static_manifest(sources, &settings, &debug, &static_root),
         debug,
@@ -302,6 +307,34 @@ fn listed(settings: &ConfigFile, name: &str, wanted: &str) -> Known<bool> {
         Known::Value(..) => unknown(),
         Known::Default(..) | Known::Observed(..) => Known::Observed(false, "Django's default"),
         Known::Unknown(why) => Known::Unknown(why),
+    }
+}
+
+/// `SecurityMiddleware` redirects, by `SECURE_SSL_REDIRECT`.
+fn insists_on_https(settings: &ConfigFile, redirect: Known<bool>) -> Known<bool> {
+    const MIDDLEWARE: &str = "django.middleware.security.SecurityMiddleware";
+    if redirect.ok() != Some(&true) {
+        return redirect;
+    }
+    match listed(settings, "MIDDLEWARE", MIDDLEWARE) {
+        Known::Value(true, _) => {}
+        other => return other,
+    }
+    let elsewhere = ["SECURE_SSL_HOST", "SECURE_REDIRECT_EXEMPT"];
+    if let Some(name) = elsewhere.into_iter().find(|name| settings.get(name).is_some()) {
+        return Known::Unknown(Why::depends(format!("{name} is set")));
+    }
+    match value(settings, "SECURE_PROXY_SSL_HEADER") {
+        Known::Value(ConfigValue::None, _) | Known::Default(..) | Known::Observed(..) => redirect,
+        Known::Value(ConfigValue::List(items), _)
+            if matches!(items.first(), Some(ConfigValue::Str(name)) if name == "HTTP_X_FORWARDED_PROTO") =>
+        {
+            redirect
+        }
+        Known::Unknown(why) => Known::Unknown(why),
+        Known::Value(..) => {
+            Known::Unknown(Why::depends("SECURE_PROXY_SSL_HEADER names another header"))
+        }
     }
 }
 
