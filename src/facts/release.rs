@@ -25,6 +25,7 @@ mod site;
 mod sqlite;
 pub(super) mod standard_library;
 pub mod unresolved;
+mod written;
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,7 @@ use super::discovery::Candidate;
 use super::environment::{SetVariable, as_lookup};
 use super::gunicorn::Layer;
 use super::place::tidy;
-use super::server::{Gunicorn, WrittenPath, of_application};
+use super::server::{Gunicorn, WrittenPath};
 use super::{Given, Known, Machine, Origin, Place, Problem, Why};
 use crate::host::{HostError, HostErrorKind};
 use crate::source::{Lookup, Sources};
@@ -199,12 +200,8 @@ pub fn read(
         &code,
         search_path.get().map_or(&[], |entries| entries.as_slice()),
     );
-    let log_files = django.iter().flat_map(|django| &django.log_files);
-    let written = log_files.filter_map(|file| {
-        let file = ("Django's log file", file.value.as_str(), Some(file.span));
-        of_application(sources, machine, &gunicorn.settings, file)
-    });
-    let written = written.collect();
+    let written =
+        written::read(sources, machine, (gunicorn, environment), (&code, django.as_ref()));
     let sqlite = sqlite::read(machine, gunicorn, environment, (&code, django.as_ref()), &|path| {
         Place::look(sources.host(), path, machine.owners_known)
     });

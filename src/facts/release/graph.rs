@@ -9,6 +9,7 @@ use super::super::{Problem, Why};
 use super::finder::{Finder, Found, Owner};
 use super::is_absent;
 use crate::source::python::imports::{Import, ImportPlace};
+use crate::source::python::opened;
 use crate::source::python::search::PathSurroundings;
 use crate::source::python::{self, Module, PythonVersion};
 use crate::source::{Sources, Span};
@@ -197,6 +198,15 @@ impl<'a> Graph<'a> {
                 .and_then(|_| module.upload_limit()),
             sqlite: memchr::memmem::find(&file.bytes, b"sqlite:////")
                 .and_then(|_| module.sqlite_file()),
+            opened: match opened::mentions(&file.bytes) && certain {
+                true => module.opened(self.working_directory.as_deref(), &|path| {
+                    Some(self.sources.host().look(path).resolved)
+                }),
+                false => Vec::new(),
+            },
+            root_logs: memchr::memmem::find_iter(&file.bytes, b"basicConfig(").count(),
+            names_debug: names_debug(&file.bytes),
+            makes_directories: opened::makes_directories(&file.bytes),
             flask: if makes_flask { module.flask_applications() } else { Vec::new() },
         });
         self.parsed.push(module);
@@ -434,6 +444,13 @@ fn may_read_debug(bytes: &[u8]) -> bool {
         b"BaseSettings",
         b"SETTINGS_MODULE",
     ];
+    speaks_of(bytes, &names)
+}
+
+/// Does a module name a setting of debug mode, or load settings from a file?
+fn names_debug(bytes: &[u8]) -> bool {
+    let names: [&[u8]; 5] =
+        [b"DEBUG", b"debug=", b"from_pyfile", b"from_envvar", b"from_prefixed_env"];
     speaks_of(bytes, &names)
 }
 

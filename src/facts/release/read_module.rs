@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::source::python::SyntaxFault;
 use crate::source::python::environ::EnvironmentUse;
 use crate::source::python::flask::{FlaskApplication, FlaskDebug};
+use crate::source::python::opened::Opened;
 use crate::source::{FileId, Span, Spanned};
 
 /// A server of Socket.IO's.
@@ -52,6 +53,14 @@ pub struct ReadModule {
     pub upload_limit: Option<Spanned<u64>>,
     /// The file of the SQLite database that it sets for Flask-SQLAlchemy.
     pub sqlite: Option<Spanned<String>>,
+    /// What its import writes.
+    pub opened: Vec<Opened>,
+    /// How often its text names `basicConfig`.
+    pub root_logs: usize,
+    /// Its text names a setting of debug mode, or loads settings from a file.
+    pub names_debug: bool,
+    /// It speaks of making directories.
+    pub makes_directories: bool,
     /// Where it makes Flask's applications.
     pub flask: Vec<FlaskApplication>,
 }
