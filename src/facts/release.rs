@@ -25,6 +25,7 @@ mod site;
 mod sqlite;
 pub(super) mod standard_library;
 pub mod unresolved;
+mod variable_files;
 mod written;
 
 use std::path::{Path, PathBuf};
@@ -52,6 +53,7 @@ pub use read_module::SocketIo;
 pub use readable::{Unreadable, importer};
 pub use sqlite::Sqlite;
 pub use unresolved::{ImportCheck, Missing, Unresolved};
+pub use variable_files::{InFiles, VariableFiles};
 
 // How the code reads a variable.
 pub use crate::source::python::environ::{Need, Reader, VariableUse};

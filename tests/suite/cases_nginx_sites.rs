@@ -194,12 +194,14 @@ fn django_redirects_for_ever_where_nginx_speaks_no_tls() {
     }
     // Where TLS ends before nginx, and nginx passes on what that says.
     let scheme = "X-Forwarded-Proto $scheme";
-    let handed = django(settings).replace(SITE, scheme, "X-Forwarded-Proto $http_x_forwarded_proto");
+    let handed =
+        django(settings).replace(SITE, scheme, "X-Forwarded-Proto $http_x_forwarded_proto");
     handed.check().passes("N303");
     let tls = "server {\n    listen 443 ssl;\n    ssl_certificate /etc/ssl/a.pem;\n    \
                ssl_certificate_key /etc/ssl/a.key;\n    server_name example.com;\n    \
                include /etc/nginx/own;\n}\n";
-    let with_tls = django(settings).file("/etc/nginx/conf.d/tls.conf", tls).file("/etc/nginx/own", "");
+    let with_tls =
+        django(settings).file("/etc/nginx/conf.d/tls.conf", tls).file("/etc/nginx/own", "");
     with_tls.check().passes("N303");
     let port = django(settings)
         .replace(UNIT, "unix:/run/myapp/gunicorn.sock", "127.0.0.1:8000")

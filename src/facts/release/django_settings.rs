@@ -326,9 +326,7 @@ fn insists_on_https(settings: &ConfigFile, redirect: Known<bool>) -> Known<bool>
     }
     match value(settings, "SECURE_PROXY_SSL_HEADER") {
         Known::Value(ConfigValue::None, _) | Known::Default(..) | Known::Observed(..) => redirect,
-        Known::Value(ConfigValue::List(items), _)
-            if matches!(items.first(), Some(ConfigValue::Str(name)) if name == "HTTP_X_FORWARDED_PROTO") =>
-        {
+        Known::Value(ConfigValue::List(items), _) if matches!(items.first(), Some(ConfigValue::Str(name)) if name == "HTTP_X_FORWARDED_PROTO") => {
             redirect
         }
         Known::Unknown(why) => Known::Unknown(why),

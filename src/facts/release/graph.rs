@@ -194,6 +194,12 @@ impl<'a> Graph<'a> {
             names_forwarding: names_forwarding(&file.bytes),
             socket_io: socket_io(&file.bytes),
             environment: module.environment(),
+            environment_files: match takes_from_files(&file.bytes) {
+                true => module.environment_files(self.working_directory.as_deref(), &|path| {
+                    Some(self.sources.host().look(path).resolved)
+                }),
+                false => Vec::new(),
+            },
             upload_limit: memchr::memmem::find(&file.bytes, b"MAX_CONTENT_LENGTH")
                 .and_then(|_| module.upload_limit()),
             sqlite: memchr::memmem::find(&file.bytes, b"sqlite:////")
@@ -445,6 +451,11 @@ fn may_read_debug(bytes: &[u8]) -> bool {
         b"SETTINGS_MODULE",
     ];
     speaks_of(bytes, &names)
+}
+
+/// Might a module take variables from a file?
+fn takes_from_files(bytes: &[u8]) -> bool {
+    speaks_of(bytes, &[b"dotenv", b"read_env", b"decouple", b"starlette.config", b"env_file"])
 }
 
 /// Does a module name a setting of debug mode, or load settings from a file?

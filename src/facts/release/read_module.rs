@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::source::python::SyntaxFault;
-use crate::source::python::environ::EnvironmentUse;
+use crate::source::python::environ::{EnvironmentFiles, EnvironmentUse};
 use crate::source::python::flask::{FlaskApplication, FlaskDebug};
 use crate::source::python::opened::Opened;
 use crate::source::{FileId, Span, Spanned};
@@ -49,6 +49,8 @@ pub struct ReadModule {
     pub socket_io: Option<SocketIo>,
     /// The variables that it reads.
     pub environment: EnvironmentUse,
+    /// The files that it takes variables from.
+    pub environment_files: Vec<EnvironmentFiles>,
     /// The largest request that it takes, in bytes, where that is written in it.
     pub upload_limit: Option<Spanned<u64>>,
     /// The file of the SQLite database that it sets for Flask-SQLAlchemy.

@@ -54,7 +54,8 @@ pub(super) fn read(
             continue;
         };
         // What is there need not be made, and what goes at each boot is another matter.
-        let volatile = ["/run", "/tmp", "/var/tmp"].iter().any(|top| path.place.path.starts_with(top));
+        let volatile =
+            ["/run", "/tmp", "/var/tmp"].iter().any(|top| path.place.path.starts_with(top));
         if volatile || path.place.exists() != Ok(false) {
             continue;
         }

@@ -184,7 +184,9 @@ impl<'a> Reading<'_, 'a> {
                         continue;
                     }
                 }
-                Stmt::With(node) if node.items.iter().all(|item| is_context(&item.context_expr)) => {
+                Stmt::With(node)
+                    if node.items.iter().all(|item| is_context(&item.context_expr)) =>
+                {
                     self.block(&node.body, unless_debug);
                     continue;
                 }

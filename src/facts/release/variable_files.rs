@@ -1,0 +1,216 @@
+//! Variables that the application's code takes from files by itself: which names are in those files.
+//! No value is kept.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::super::Why;
+use super::super::place::tidy;
+use super::ReadModule;
+use crate::host::HostErrorKind;
+use crate::source::python::environ::{NamedFile, Reader};
+use crate::source::{FileId, Sources};
+
+/// Where else variables may come from.
+#[derive(Debug, Default)]
+pub struct VariableFiles {
+    /// Why the code may set any variable.
+    pub open: Option<Why>,
+    named: Vec<Named>,
+}
+
+/// The files of one call, or of one class of settings.
+#[derive(Debug)]
+struct Named {
+    /// Whose alone they are: a module's, and a reader's in it. `None` for what everybody sees.
+    only: Option<(FileId, Reader)>,
+    found: Result<Arc<Names>, Why>,
+    /// What is to be said where none is there.
+    unread: Why,
+}
+
+/// What was found in files.
+#[derive(Debug, Default, Clone)]
+struct Names {
+    /// The files that are there.
+    files: Vec<PathBuf>,
+    names: HashSet<String>,
+    /// The same without regard to case.
+    folded: HashSet<String>,
+}
+
+/// What such files say of a variable.
+#[derive(Debug)]
+pub enum InFiles {
+    /// One of them sets it.
+    Set,
+    /// None of them does; those that are there.
+    Nowhere(Vec<PathBuf>),
+    /// None of the files is there, so only a live host shows that they do not come later.
+    NotThere(Why),
+    /// It may come from elsewhere.
+    Unknown(Why),
+}
+
+impl VariableFiles {
+    /// Is a variable that this module reads in one of the files?
+    pub fn of(&self, name: &str, module: FileId, reader: Option<Reader>) -> InFiles {
+        if let Some(why) = &self.open {
+            return InFiles::Unknown(why.clone());
+        }
+        let mut files = BTreeSet::new();
+        let mut not_there = None;
+        for named in &self.named {
+            let concerned =
+                named.only.is_none_or(|only| Some(only.1) == reader && only.0 == module);
+            if !concerned {
+                continue;
+            }
+            let found = match &named.found {
+                Ok(found) => found,
+                Err(why) => return InFiles::Unknown(why.clone()),
+            };
+            let folds = matches!(reader, Some(Reader::Decouple | Reader::Pydantic));
+            let set = found.names.contains(name)
+                || folds && found.folded.contains(&name.to_ascii_lowercase());
+            if set {
+                return InFiles::Set;
+            }
+            if found.files.is_empty() {
+                not_there.get_or_insert(&named.unread);
+            }
+            files.extend(found.files.iter().cloned());
+        }
+        if let Some(why) = not_there.filter(|_| files.is_empty()) {
+            return InFiles::NotThere(why.clone());
+        }
+        InFiles::Nowhere(files.into_iter().collect())
+    }
+}
+
+pub(super) fn read(
+    sources: &Sources,
+    whole: bool,
+    working_directory: Option<&Path>,
+    modules: &[ReadModule],
+    open: Option<&Why>,
+) -> VariableFiles {
+    let mut read = VariableFiles { open: open.cloned(), named: Vec::new() };
+    let mut known: BTreeMap<PathBuf, Result<Option<Names>, Why>> = BTreeMap::new();
+    for module in modules.iter().filter(|module| module.certain) {
+        for write in module.environment.writes.iter().filter(|write| write.name.is_none()) {
+            if !module.environment.loads_file.contains(&write.span) {
+                let path = module.path.display();
+                let why = format!("{path} sets variables whose names are computed");
+                read.open.get_or_insert(Why::depends(why));
+            }
+        }
+        for named in &module.environment_files {
+            // `env_file=None`
+            if named.files.as_ref().is_some_and(Vec::is_empty) {
+                continue;
+            }
+            let only = named.reader.map(|reader| (module.file, reader));
+            let found = match &named.files {
+                // What a host has next to a repository's files is not in the repository.
+                Some(files) if whole => {
+                    let paths = paths(sources, module, working_directory, files);
+                    join(paths.iter().map(|path| one(sources, path, &mut known)))
+                }
+                _ => Err(unread(module, named.reader)),
+            };
+            let unread = unread(module, named.reader);
+            read.named.push(Named { only, found: found.map(Arc::new), unread });
+        }
+    }
+    read
+}
+
+fn unread(module: &ReadModule, reader: Option<Reader>) -> Why {
+    match reader {
+        Some(Reader::Decouple) => {
+            Why::depends("python-decouple may read it from a file of the release")
+        }
+        Some(_) => Why::depends(format!("{} reads variables from a file", module.path.display())),
+        None => Why::depends(format!("{} loads variables from a file", module.path.display())),
+    }
+}
+
+/// Where the files may be. Of those above a directory the nearest counts; here all do.
+fn paths(
+    sources: &Sources,
+    module: &ReadModule,
+    working_directory: Option<&Path>,
+    files: &[NamedFile],
+) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for file in files {
+        match file {
+            NamedFile::At(path) => {
+                found.insert(tidy(Path::new(path)));
+            }
+            NamedFile::Above(name) => {
+                let resolved = sources.host().look(&module.path).resolved;
+                let starts = [module.path.parent(), resolved.parent(), working_directory];
+                for start in starts.into_iter().flatten() {
+                    found.extend(start.ancestors().map(|directory| directory.join(name)));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn join(found: impl Iterator<Item = Result<Option<Names>, Why>>) -> Result<Names, Why> {
+    let mut all = Names::default();
+    for one in found {
+        if let Some(one) = one? {
+            all.files.extend(one.files);
+            all.names.extend(one.names);
+            all.folded.extend(one.folded);
+        }
+    }
+    Ok(all)
+}
+
+fn one(
+    sources: &Sources,
+    path: &Path,
+    known: &mut BTreeMap<PathBuf, Result<Option<Names>, Why>>,
+) -> Result<Option<Names>, Why> {
+    if let Some(found) = known.get(path) {
+        return found.clone();
+    }
+    let found = match sources.load(path) {
+        Ok(file) => {
+            // Nothing of it may be shown.
+            sources.hide(file.span());
+            Ok(Some(names(path, &String::from_utf8_lossy(&file.bytes))))
+        }
+        Err(error)
+            if matches!(error.kind, HostErrorKind::NotFound | HostErrorKind::NotADirectory) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(Why::not_read(error.to_string())),
+    };
+    known.insert(path.to_path_buf(), found.clone());
+    found
+}
+
+/// The names that a file sets. A line within a quoted value counts as well: rather too many.
+fn names(path: &Path, text: &str) -> Names {
+    let mut found = Names { files: vec![path.to_path_buf()], ..Names::default() };
+    for line in text.trim_start_matches('\u{feff}').lines() {
+        let line = line.trim_start();
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let Some((name, _)) = line.split_once(['=', ':']).filter(|_| !line.starts_with('#')) else {
+            continue;
+        };
+        let name = name.trim().trim_matches(['\'', '"']);
+        found.folded.insert(name.to_ascii_lowercase());
+        found.names.insert(name.to_owned());
+    }
+    found
+}
