@@ -1,6 +1,7 @@
 //! The rules: one file each, listed by area.
 
 mod allowed_hosts;
+mod django_files;
 pub mod environment;
 mod expected_upstream;
 pub mod gunicorn;

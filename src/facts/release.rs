@@ -4,6 +4,7 @@
 mod beside;
 pub mod code;
 mod django;
+pub mod django_files;
 pub mod django_migrations;
 mod django_settings;
 mod finder;
@@ -121,6 +122,8 @@ pub struct Release {
     pub manifests: Vec<StaticManifest>,
     /// Static files that a repository has in another directory than its site looks in.
     pub misplaced: Vec<own_statics::Misplaced>,
+    /// Static files and uploads of a Django project on a host for which nginx looks elsewhere.
+    pub unserved: Vec<django_files::Unserved>,
     /// The releases next to the current one, newest name last.
     pub previous: Known<Vec<PreviousRelease>>,
     /// The migrations of the previous release.
@@ -254,6 +257,7 @@ pub fn read(
         earlier_django,
         manifests,
         misplaced: Vec::new(),
+        unserved: Vec::new(),
         previous,
         earlier,
         since: None,

@@ -267,3 +267,61 @@ fn connections_are_held_against_the_limit_that_counts() {
         Case::healthy().replace(NGINX, "worker_connections 768", "worker_connections 4096");
     unread.check().skipped("N329");
 }
+
+/// Where nginx looks for a Django project's files is held against where they are.
+#[test]
+fn django_s_files_are_looked_for_where_they_are() {
+    const ADMIN: &str = "static/admin/css/base.css";
+    let with = |more: &str| {
+        django(&format!(
+            "from pathlib import Path\nBASE = Path(__file__).resolve().parent.parent\nDEBUG = False\n\
+             ALLOWED_HOSTS = ['*']\nSTATIC_URL = 'static/'\nSTATIC_ROOT = BASE / 'static'\n\
+             INSTALLED_APPS = ['django.contrib.admin', 'django.contrib.staticfiles']\n{more}"
+        ))
+    };
+    with("").check().only("N312").is(Severity::Warning).says("collectstatic has not been run");
+    with("").in_release(ADMIN, "").check().passes("N312");
+    let other = "STATIC_ROOT = BASE / 'staticfiles'\n";
+    let collected = || with(other).in_release("staticfiles/admin/css/base.css", "");
+    let seen = collected().check();
+    let finding = seen.only("N312");
+    finding.says("has no admin/css/base.css");
+    assert!(finding.help.contains("alias /srv/myapp/current/staticfiles/;"), "{}", finding.help);
+    // A copy is as good, and so is one that is asked for in another place.
+    collected().in_release(ADMIN, "").check().passes("N312");
+    let fallback = collected().replace(
+        SITE,
+        "alias /srv/myapp/current/static/;",
+        "root /srv/myapp/current; try_files $uri @app;\n    }\n    location @app {\n        \
+         proxy_pass http://myapp; proxy_set_header Host $host; proxy_set_header X-Forwarded-For \
+         $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;",
+    );
+    fallback.check().passes("N312");
+    for unknown in [
+        "STATICFILES_STORAGE = 'storages.backends.s3boto3.S3StaticStorage'\n",
+        "STATIC_URL = 'https://cdn.example.net/'\n",
+        "INSTALLED_APPS = ['django.contrib.staticfiles']\n",
+    ] {
+        with(unknown).check().passes("N312");
+    }
+    let served = "    location /static/ {\n        alias /srv/myapp/current/static/;\n    }\n\n";
+    let nowhere = |more: &str| with(more).in_release(ADMIN, "").replace(SITE, served, "");
+    nowhere("").check().only("N312").says("which serves no files when DEBUG is off");
+    nowhere("MIDDLEWARE = ['whitenoise.middleware.WhiteNoiseMiddleware']\n").check().passes("N312");
+    let media = "MEDIA_URL = '/media/'\nMEDIA_ROOT = '/srv/myapp/shared/media'\n";
+    let uploads =
+        |more: &str| with(more).in_release(ADMIN, "").file("/srv/myapp/shared/media/a", "");
+    uploads(media).check().only("N312").says("uploaded files get 404");
+    with(media).in_release(ADMIN, "").check().passes("N312");
+    let s3 = format!("{media}DEFAULT_FILE_STORAGE = 'storages.backends.s3boto3.S3Boto3Storage'\n");
+    uploads(&s3).check().passes("N312");
+    let located = |directory: &str| {
+        let location = format!("    location /media/ {{ alias {directory}/; }}\n    location / {{");
+        uploads(media)
+            .file("/var/www/media/a", "")
+            .replace(SITE, "    location / {", &location)
+            .check()
+    };
+    located("/srv/myapp/shared/media").passes("N312");
+    located("/var/www/media").only("N312").says("Django saves them in /srv/myapp/shared/media");
+}
