@@ -10,12 +10,16 @@ use crate::facts::{App, Deployment};
 use crate::rule::prelude::Span;
 use crate::rule::{EvidenceKind, Safety, Sink};
 
-/// Reports it for an application, each once. `falls_back` says whether something else answers where a file
-/// is not there.
+/// Does something else answer where a file is not there?
+type FallsBack<'a> = dyn Fn(&Model, &LookedIn) -> bool + 'a;
+
+/// Reports it for an application, each once. `other_url` says whether nginx was already reported to serve
+/// the static files below another path, and `falls_back` whether something else answers where a file is
+/// not there.
 pub(super) fn check(
     deployment: &Deployment,
     app: &App,
-    falls_back: &dyn Fn(&Model, &LookedIn) -> bool,
+    (other_url, falls_back): (bool, &FallsBack<'_>),
     seen: &mut HashSet<Span>,
     out: &mut Sink,
 ) {
@@ -29,6 +33,7 @@ pub(super) fn check(
                     elsewhere(app, unserved, at, directory, out);
                 }
             }
+            None if other_url && unserved.what == DjangoFiles::Static => {}
             None => {
                 let Some(word) = passed_on(model, app, unserved.server, &unserved.url) else {
                     continue;

@@ -23,7 +23,7 @@ pub(super) fn check(front: &Passing, out: &mut Sink) {
     let own = front.passes.iter().copied().filter(|pass| app.is_passed_at(pass.word));
     let own: Vec<&Destination> = own.collect();
     let model = front.model;
-    if own.is_empty() || !model.servers.iter().all(|server| is_plain(model, server)) {
+    if own.is_empty() || !model.servers.iter().all(|server| speaks_no_tls(model, server)) {
         return;
     }
     let sent: Option<Vec<Span>> = own.iter().map(|pass| sent_as_http(model, pass)).collect();
@@ -53,7 +53,7 @@ pub(super) fn check(front: &Passing, out: &mut Sink) {
     .fix(Safety::Manual, "let nginx speak TLS, or stop the redirect");
 }
 
-fn is_plain(model: &Model, server: &Server) -> bool {
+fn speaks_no_tls(model: &Model, server: &Server) -> bool {
     let tls = |listen: &Listen| listen.ssl || listen.quic || listen.address.is_none();
     let switched = model.effective(BlockPlace::Server(server.id), "ssl");
     !server.listens.iter().any(tls) && switched.directives.is_empty() && !switched.incomplete

@@ -7,28 +7,30 @@ use crate::facts::{App, Deployment};
 use crate::rule::prelude::Span;
 use crate::rule::{Safety, Sink};
 
-/// Reports it for an application, at most once for each directory that nginx serves.
+/// Reports it for an application, at most once for each directory that nginx serves; returns whether it
+/// did.
 pub(super) fn check(
     deployment: &Deployment,
     app: &App,
     seen: &mut std::collections::HashSet<Span>,
     out: &mut Sink,
-) {
-    let Ok(model) = deployment.nginx.model.get() else { return };
-    let Some(django) = &app.release.django else { return };
+) -> bool {
+    let Ok(model) = deployment.nginx.model.get() else { return false };
+    let Some(django) = &app.release.django else { return false };
     // In debug mode Django may serve them itself.
     if django.serves_statics || django.debug.ok() != Some(&false) {
-        return;
+        return false;
     }
     let (Some(Some(url)), Some(Some(root))) = (django.static_url.ok(), django.static_root.ok())
     else {
-        return;
+        return false;
     };
     // Another host serves them, or it depends on the path that the application is mounted at.
     let text = url.trim_matches('/');
     if text.is_empty() || url.contains("//") || !matches!(app.variable("SCRIPT_NAME"), Ok(None)) {
-        return;
+        return false;
     }
+    let before = out.found();
     let url = format!("/{text}/");
     let own = |one: &&StaticRoot| app.routes.iter().any(|route| route.server == one.server);
     for directory in deployment.nginx.statics.iter().filter(own) {
@@ -62,6 +64,7 @@ pub(super) fn check(
         ))
         .fix(Safety::Manual, format!("serve {url}"));
     }
+    out.found() != before
 }
 
 /// The location that hands what is asked for below the path to the application, whatever is in a

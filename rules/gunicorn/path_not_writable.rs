@@ -378,7 +378,7 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
     // Made for this user when the unit starts; anybody may write in the last ones.
     let open = ["/tmp", "/var/tmp", "/dev/shm", "/run/lock"];
     if app.service.managed(directory)?.is_some()
-        || makes && app.service.managed(&path.place.path)?.is_some()
+        || makes && is_prepared(app, path)?
         || open.iter().any(|open| directory == Path::new(open))
             && (path.writes == Writes::Directory || directory_is_missing(path)?)
     {
@@ -475,6 +475,20 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
         .subject(setting)
         .fix_if(Safety::Safe, format!("let {} write the {setting}", user.name), edit);
     Ok(())
+}
+
+/// Does systemd make the directory, or one that it is to be made in, or may a command before the start?
+fn is_prepared(app: &App, path: &WrittenPath) -> Result<bool, Why> {
+    let there = &path.directory.path;
+    for step in path.place.path.ancestors().take_while(|step| step.starts_with(there)) {
+        if app.service.managed(step)?.is_some() {
+            return Ok(true);
+        }
+        if app.service.names_before_the_start(step) {
+            return Err(Why::depends(format!("ExecStartPre= may make {}", step.display())));
+        }
+    }
+    Ok(false)
 }
 
 /// A tree may have been copied without what is made at each boot.

@@ -249,9 +249,9 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
                 report_misplaced(misplaced, directory, out);
             }
         }
-        crate::rules::static_url::check(deployment, app, &mut seen, out);
+        let other_url = crate::rules::static_url::check(deployment, app, &mut seen, out);
         let answered = |model: &Model, at: &LookedIn| falls_back(model, at.within);
-        crate::rules::django_files::check(deployment, app, &answered, &mut seen, out);
+        crate::rules::django_files::check(deployment, app, (other_url, &answered), &mut seen, out);
     }
     rootless(deployment, &owners, &mut seen, out);
     // What is at a path, only the machine itself tells.

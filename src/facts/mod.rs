@@ -1,5 +1,6 @@
 //! The facts of a deployment: the files' contents joined into one model. Rules see only this.
 
+mod clock;
 pub mod conditions;
 pub mod dependencies;
 pub mod discovery;

@@ -73,7 +73,7 @@ pub(in super::super) fn unserved(
             continue;
         };
         for server in &servers {
-            let asked = Asked { sources, django, nginx, server: *server, what };
+            let asked = AskedFiles { sources, django, nginx, server: *server, what };
             if let Some((looked_in, example)) = asked.below(&url, &root) {
                 let (directory, url) = (root.clone(), url.clone());
                 found.push(Unserved {
@@ -105,7 +105,7 @@ fn absolute(root: &Known<Option<PathBuf>>) -> Option<PathBuf> {
     root.is_absolute().then(|| tidy(root))
 }
 
-struct Asked<'a> {
+struct AskedFiles<'a> {
     sources: &'a Sources<'a>,
     django: &'a Django,
     nginx: &'a Nginx,
@@ -113,7 +113,7 @@ struct Asked<'a> {
     what: DjangoFiles,
 }
 
-impl Asked<'_> {
+impl AskedFiles<'_> {
     /// Where nginx looks instead, and what it does not find there.
     fn below(&self, url: &str, root: &Path) -> Option<(Option<LookedIn>, Option<String>)> {
         let own = self.directory(root);

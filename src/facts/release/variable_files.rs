@@ -17,22 +17,22 @@ use crate::source::{FileId, Sources};
 pub struct VariableFiles {
     /// Why the code may set any variable.
     pub open: Option<Why>,
-    named: Vec<Named>,
+    named: Vec<NamedFiles>,
 }
 
 /// The files of one call, or of one class of settings.
 #[derive(Debug)]
-struct Named {
+struct NamedFiles {
     /// Whose alone they are: a module's, and a reader's in it. `None` for what everybody sees.
     only: Option<(FileId, Reader)>,
-    found: Result<Arc<Names>, Why>,
+    found: Result<Arc<NamesInFiles>, Why>,
     /// What is to be said where none is there.
     unread: Why,
 }
 
 /// What was found in files.
 #[derive(Debug, Default, Clone)]
-struct Names {
+struct NamesInFiles {
     /// The files that are there.
     files: Vec<PathBuf>,
     names: HashSet<String>,
@@ -97,7 +97,7 @@ pub(super) fn read(
     open: Option<&Why>,
 ) -> VariableFiles {
     let mut read = VariableFiles { open: open.cloned(), named: Vec::new() };
-    let mut known: BTreeMap<PathBuf, Result<Option<Names>, Why>> = BTreeMap::new();
+    let mut known: BTreeMap<PathBuf, Result<Option<NamesInFiles>, Why>> = BTreeMap::new();
     for module in modules.iter().filter(|module| module.certain) {
         for write in module.environment.writes.iter().filter(|write| write.name.is_none()) {
             if !module.environment.loads_file.contains(&write.span) {
@@ -121,7 +121,7 @@ pub(super) fn read(
                 _ => Err(unread(module, named.reader)),
             };
             let unread = unread(module, named.reader);
-            read.named.push(Named { only, found: found.map(Arc::new), unread });
+            read.named.push(NamedFiles { only, found: found.map(Arc::new), unread });
         }
     }
     read
@@ -162,8 +162,10 @@ fn paths(
     found
 }
 
-fn join(found: impl Iterator<Item = Result<Option<Names>, Why>>) -> Result<Names, Why> {
-    let mut all = Names::default();
+fn join(
+    found: impl Iterator<Item = Result<Option<NamesInFiles>, Why>>,
+) -> Result<NamesInFiles, Why> {
+    let mut all = NamesInFiles::default();
     for one in found {
         if let Some(one) = one? {
             all.files.extend(one.files);
@@ -177,8 +179,8 @@ fn join(found: impl Iterator<Item = Result<Option<Names>, Why>>) -> Result<Names
 fn one(
     sources: &Sources,
     path: &Path,
-    known: &mut BTreeMap<PathBuf, Result<Option<Names>, Why>>,
-) -> Result<Option<Names>, Why> {
+    known: &mut BTreeMap<PathBuf, Result<Option<NamesInFiles>, Why>>,
+) -> Result<Option<NamesInFiles>, Why> {
     if let Some(found) = known.get(path) {
         return found.clone();
     }
@@ -200,8 +202,8 @@ fn one(
 }
 
 /// The names that a file sets. A line within a quoted value counts as well: rather too many.
-fn names(path: &Path, text: &str) -> Names {
-    let mut found = Names { files: vec![path.to_path_buf()], ..Names::default() };
+fn names(path: &Path, text: &str) -> NamesInFiles {
+    let mut found = NamesInFiles { files: vec![path.to_path_buf()], ..NamesInFiles::default() };
     for line in text.trim_start_matches('\u{feff}').lines() {
         let line = line.trim_start();
         let line = line.strip_prefix("export ").unwrap_or(line);

@@ -10,7 +10,7 @@ use crate::source::python::opened::Written;
 use crate::source::{Sources, Span};
 
 /// A file that is opened, as it is written.
-struct File {
+struct WrittenFile {
     setting: &'static str,
     path: String,
     span: Span,
@@ -71,11 +71,15 @@ pub(super) fn read(
 }
 
 /// The files and directories that the code names.
-fn named(machine: &Machine, code: &Code, django: Option<&Django>) -> (Vec<File>, Vec<File>) {
+fn named(
+    machine: &Machine,
+    code: &Code,
+    django: Option<&Django>,
+) -> (Vec<WrittenFile>, Vec<WrittenFile>) {
     const LOG: &str = "the application's log file";
-    let mut files: Vec<File> = Vec::new();
-    let mut directories: Vec<File> = Vec::new();
-    files.extend(django.iter().flat_map(|django| &django.log_files).map(|file| File {
+    let mut files: Vec<WrittenFile> = Vec::new();
+    let mut directories: Vec<WrittenFile> = Vec::new();
+    files.extend(django.iter().flat_map(|django| &django.log_files).map(|file| WrittenFile {
         setting: "Django's log file",
         path: file.value.clone(),
         span: file.span,
@@ -89,7 +93,8 @@ fn named(machine: &Machine, code: &Code, django: Option<&Django>) -> (Vec<File>,
         for opened in &module.opened {
             let (span, unless_debug) = (opened.span, opened.unless_debug);
             let root = matches!(opened.written, Written::RootLog(_));
-            let file = |setting, path: String| File { setting, path, span, unless_debug, root };
+            let file =
+                |setting, path: String| WrittenFile { setting, path, span, unless_debug, root };
             match &opened.written {
                 Written::File(path) => files.push(file(LOG, path.clone())),
                 // A second one does nothing, and it is not known which comes first.

@@ -76,10 +76,10 @@ impl Module {
             resolve: &|path| resolve(path),
             ..with_variables(&variable)
         };
-        let names = Names::of(self.statements());
+        let names = ImportedNames::of(self.statements());
         let mut found = Vec::new();
         let mut top = Walkthrough::new(self, &surroundings);
-        Reading { module: self, names: &names, code: &mut top, found: &mut found }
+        OpenedReading { module: self, names: &names, code: &mut top, found: &mut found }
             .block(self.statements(), false);
         for statement in self.statements() {
             let Stmt::FunctionDef(def) = statement else { continue };
@@ -91,7 +91,7 @@ impl Module {
                 code.run(statement);
             }
             code.enter(&def.parameters, &CallArguments::unknown());
-            Reading { module: self, names: &names, code: &mut code, found: &mut found }
+            OpenedReading { module: self, names: &names, code: &mut code, found: &mut found }
                 .block(&def.body, false);
         }
         found
@@ -119,9 +119,9 @@ fn speaks_of_it(body: &[Stmt]) -> bool {
 }
 
 /// What the names that the module imports are, in full: `{"os": "os", "mkdir": "os.mkdir"}`.
-struct Names(HashMap<String, String>);
+struct ImportedNames(HashMap<String, String>);
 
-impl Names {
+impl ImportedNames {
     fn of(block: &[Stmt]) -> Self {
         let mut names = HashMap::new();
         walk::statements(block, walk::Place::default(), &mut |statement, _| match statement {
@@ -162,14 +162,14 @@ impl Names {
     }
 }
 
-struct Reading<'r, 'a> {
+struct OpenedReading<'r, 'a> {
     module: &'a Module,
-    names: &'r Names,
+    names: &'r ImportedNames,
     code: &'r mut Walkthrough<'a>,
     found: &'r mut Vec<Opened>,
 }
 
-impl<'a> Reading<'_, 'a> {
+impl<'a> OpenedReading<'_, 'a> {
     fn block(&mut self, block: &'a [Stmt], unless_debug: bool) {
         for statement in block {
             match statement {

@@ -49,7 +49,7 @@ impl Module {
         for statement in self.statements() {
             code.run(statement);
         }
-        let mut reading = Reading { scan: &scan, code, working_directory, found: Vec::new() };
+        let mut reading = FilesReading { scan: &scan, code, working_directory, found: Vec::new() };
         walk::statements(self.statements(), walk::Place::default(), &mut |statement, _| {
             if let Stmt::ClassDef(class) = statement {
                 reading.class(class);
@@ -64,14 +64,14 @@ impl Module {
     }
 }
 
-struct Reading<'r, 'a> {
+struct FilesReading<'r, 'a> {
     scan: &'r Scan<'a>,
     code: Walkthrough<'a>,
     working_directory: Option<&'r Path>,
     found: Vec<EnvironmentFiles>,
 }
 
-impl<'a> Reading<'_, 'a> {
+impl<'a> FilesReading<'_, 'a> {
     fn call(&mut self, call: &'a ExprCall, whole: &'a Expr) {
         let span = self.scan.span(whole);
         let (reader, files) = match self.scan.meaning(&call.func) {
