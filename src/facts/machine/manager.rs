@@ -98,6 +98,10 @@ fn settings(
                     continue;
                 }
                 let span = assignment.value.span();
+                // systemd's own variables are no more to be shown than others.
+                if assignment.key.value == "ManagerEnvironment" {
+                    sources.hide(span);
+                }
                 let value = assignment.value.as_str().to_owned();
                 settings.insert(assignment.key.value, Spanned { value, span });
             }

@@ -10,7 +10,7 @@ use super::super::place::tidy;
 use super::ReadModule;
 use crate::host::HostErrorKind;
 use crate::source::python::environ::{NamedFile, Reader};
-use crate::source::{FileId, Sources};
+use crate::source::{FileId, Sources, Span};
 
 /// Where else variables may come from.
 #[derive(Debug, Default)]
@@ -186,9 +186,17 @@ fn one(
     }
     let found = match sources.load(path) {
         Ok(file) => {
-            // Nothing of it may be shown.
-            sources.hide(file.span());
-            Ok(Some(names(path, &String::from_utf8_lossy(&file.bytes))))
+            let found = NamesInFiles { files: vec![path.to_path_buf()], ..Default::default() };
+            let mut lines = LineReader { found, open: None };
+            let mut at = 0;
+            for line in file.bytes.split_inclusive(|byte| *byte == b'\n') {
+                // Only names may be shown.
+                let shown = lines.line(line);
+                let end = at + line.len() - usize::from(line.ends_with(b"\n"));
+                sources.hide(Span::new(file.id, (at + shown).min(end), end));
+                at += line.len();
+            }
+            Ok(Some(lines.found))
         }
         Err(error)
             if matches!(error.kind, HostErrorKind::NotFound | HostErrorKind::NotADirectory) =>
@@ -201,18 +209,54 @@ fn one(
     found
 }
 
-/// The names that a file sets. A line within a quoted value counts as well: rather too many.
-fn names(path: &Path, text: &str) -> NamesInFiles {
-    let mut found = NamesInFiles { files: vec![path.to_path_buf()], ..NamesInFiles::default() };
-    for line in text.trim_start_matches('\u{feff}').lines() {
-        let line = line.trim_start();
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        let Some((name, _)) = line.split_once(['=', ':']).filter(|_| !line.starts_with('#')) else {
-            continue;
-        };
-        let name = name.trim().trim_matches(['\'', '"']);
-        found.folded.insert(name.to_ascii_lowercase());
-        found.names.insert(name.to_owned());
+/// The longest name that is taken for one.
+const LONGEST: usize = 64;
+
+/// Reads a file line by line, for the names in it.
+struct LineReader {
+    found: NamesInFiles,
+    /// The quote that a value of an earlier line began with and that is not closed yet.
+    open: Option<u8>,
+}
+
+impl LineReader {
+    /// Takes the name that a line sets, and returns how much of the line may be shown: what follows the
+    /// name is a value, and what is no name may be a part of one.
+    fn line(&mut self, line: &[u8]) -> usize {
+        if let Some(quote) = self.open {
+            self.open = self.open.filter(|_| !line.contains(&quote));
+            return 0;
+        }
+        let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+        let start = line.len() - text.trim_ascii_start().len();
+        let text = line.get(start..).unwrap_or_default();
+        if text.starts_with(b"#") || text.starts_with(b";") {
+            return start + 1;
+        }
+        let Some(end) = text.iter().position(|byte| matches!(byte, b'=' | b':')) else { return 0 };
+        let name = text.get(..end).unwrap_or_default();
+        let name = name.strip_prefix(b"export ").unwrap_or(name).trim_ascii();
+        let name = std::str::from_utf8(name).unwrap_or_default().trim_matches(['\'', '"']);
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let value = text.get(end + 1..).unwrap_or_default().trim_ascii();
+        // The `=` that pads base64 begins no value.
+        let capitals = name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        let filled = !value.is_empty() && !value.starts_with(b"=");
+        if name.is_empty()
+            || name.len() > LONGEST
+            || !name.chars().all(fits)
+            || !(filled || capitals)
+        {
+            return 0;
+        }
+        if let Some((quote, rest)) = value.split_first()
+            && matches!(quote, b'\'' | b'"')
+            && !rest.contains(quote)
+        {
+            self.open = Some(*quote);
+        }
+        self.found.folded.insert(name.to_ascii_lowercase());
+        self.found.names.insert(name.to_owned());
+        start + end + 1
     }
-    found
 }
