@@ -1,10 +1,12 @@
 //! The rules: one file each, listed by area.
 
 mod allowed_hosts;
+mod django_files;
 pub mod environment;
 mod expected_upstream;
 mod flask_server_name;
 pub mod gunicorn;
+mod https_redirect;
 mod kept_connections;
 mod listed_paths;
 pub mod logs;

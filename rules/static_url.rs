@@ -2,33 +2,35 @@
 //! `STATIC_URL` is not the location that leads to `STATIC_ROOT`: part of N312.
 
 use crate::facts::front::location_title;
-use crate::facts::nginx::{Location, LocationKind, Model, StaticRoot};
+use crate::facts::nginx::{Location, LocationId, LocationKind, Model, ServerId, StaticRoot};
 use crate::facts::{App, Deployment};
 use crate::rule::prelude::Span;
 use crate::rule::{Safety, Sink};
 
-/// Reports it for an application, at most once for each directory that nginx serves.
+/// Reports it for an application, at most once for each directory that nginx serves; returns whether it
+/// did.
 pub(super) fn check(
     deployment: &Deployment,
     app: &App,
     seen: &mut std::collections::HashSet<Span>,
     out: &mut Sink,
-) {
-    let Ok(model) = deployment.nginx.model.get() else { return };
-    let Some(django) = &app.release.django else { return };
+) -> bool {
+    let Ok(model) = deployment.nginx.model.get() else { return false };
+    let Some(django) = &app.release.django else { return false };
     // In debug mode Django may serve them itself.
     if django.serves_statics || django.debug.ok() != Some(&false) {
-        return;
+        return false;
     }
     let (Some(Some(url)), Some(Some(root))) = (django.static_url.ok(), django.static_root.ok())
     else {
-        return;
+        return false;
     };
     // Another host serves them, or it depends on the path that the application is mounted at.
     let text = url.trim_matches('/');
     if text.is_empty() || url.contains("//") || !matches!(app.variable("SCRIPT_NAME"), Ok(None)) {
-        return;
+        return false;
     }
+    let before = out.found();
     let url = format!("/{text}/");
     let own = |one: &&StaticRoot| app.routes.iter().any(|route| route.server == one.server);
     for directory in deployment.nginx.statics.iter().filter(own) {
@@ -43,7 +45,10 @@ pub(super) fn check(
             true => served == root.file_name(),
             false => root.file_name().is_some_and(|name| prefix.trim_matches('/') == name),
         };
-        if !leads || !is_passed_on(model, app, location, &url) || !seen.insert(directory.span) {
+        if !leads
+            || passed_on(model, app, location.server, &url).is_none()
+            || !seen.insert(directory.span)
+        {
             continue;
         }
         out.about(Some(app));
@@ -59,13 +64,20 @@ pub(super) fn check(
         ))
         .fix(Safety::Manual, format!("serve {url}"));
     }
+    out.found() != before
 }
 
-/// Is what is asked for below the path handed to the application, whatever is in a directory?
-fn is_passed_on(model: &Model, app: &App, serving: &Location, url: &str) -> bool {
-    let Some(server) = model.server(serving.server) else { return false };
+/// The location that hands what is asked for below the path to the application, whatever is in a
+/// directory.
+pub(super) fn passed_on(
+    model: &Model,
+    app: &App,
+    server: ServerId,
+    url: &str,
+) -> Option<LocationId> {
+    let server = model.server(server)?;
     let located = model.locate(server.id, &format!("{url}app.css"));
-    let Some(location) = located.location.and_then(|id| model.location(id)) else { return false };
+    let location = located.location.and_then(|id| model.location(id))?;
     let plain = |here: &Location| {
         let handling = &here.handling;
         handling.try_files.is_empty()
@@ -73,9 +85,10 @@ fn is_passed_on(model: &Model, app: &App, serving: &Location, url: &str) -> bool
             && handling.returns.is_empty()
             && here.children.is_empty()
     };
-    located.unknown.is_empty()
+    let passes = located.unknown.is_empty()
         && server.handling.rewrites.is_empty()
         && server.handling.try_files.is_empty()
         && plain(location)
-        && app.routes.iter().any(|route| route.location == Some(location.id))
+        && app.routes.iter().any(|route| route.location == Some(location.id));
+    passes.then_some(location.id)
 }

@@ -2,10 +2,10 @@ use std::collections::{HashMap, HashSet};
 
 use crate::facts::gunicorn::UnknownName;
 use crate::facts::lost::{LossKind, LostAssignment};
-use crate::facts::release::{Need, Reader, VariableUse};
+use crate::facts::release::{InFiles, Need, Reader, VariableUse};
 use crate::facts::{App, Why};
 use crate::rule::prelude::{Span, nearest_within};
-use crate::rule::{Finding, Severity, Sink};
+use crate::rule::{EvidenceKind, Finding, Severity, Sink};
 
 crate::rule! {
     /// No worker boots after the next reload, because a variable that the code needs is set nowhere.
@@ -18,6 +18,20 @@ crate::rule! {
     /// USER …) exist; PWD does not. A read under a condition, in `try … except KeyError` or in a
     /// function counts only if `.env.example` also lists the variable. The variables in
     /// `required-variables` of deploy-doctor.toml must be set, whatever the code shows.
+    ///
+    /// On a host or in its files, the files that the code itself takes variables from are looked at,
+    /// too: what `load_dotenv()` and `read_env()` load, `.env` and `settings.ini` for python-decouple,
+    /// `env_file` of pydantic-settings. Only names are kept of them. Where such a file is not known,
+    /// and in a repository, which does not have it, the variable is skipped.
+    ///
+    /// `DefaultEnvironment=` of systemd's own settings counts as set. A variable that only the running
+    /// master has, as `systemctl set-environment` leaves it, is a warning: it is lost at the next boot.
+    ///
+    /// Proved by `dotenv-variable-missing`: the reload returned 0, the master exited with KeyError, and
+    /// every request got 502.
+    ///
+    /// Proved by `set-environment`: the site was up; once systemd had lost the variable, as at a boot, no
+    /// worker started and every request got 502.
     ///
     /// Proved by `environment-variable-missing`: the application failed with KeyError at startup,
     /// and every request got 502.
@@ -71,6 +85,37 @@ crate::rule! {
     /// app = Flask(__name__)
     /// app.config.from_envvar("MYAPP_SETTINGS", silent=True)
     /// ```
+    /// What the code loads by itself:
+    /// ```python,bad
+    /// import os
+    ///
+    /// from dotenv import load_dotenv
+    /// from flask import Flask
+    ///
+    /// load_dotenv()
+    /// app = Flask(__name__)
+    /// app.config["STRIPE_API_KEY"] = os.environ["STRIPE_API_KEY"]
+    /// ```
+    /// ```python,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/dotenv/__init__.py
+    /// ```
+    /// ```env,bad,file=/srv/myapp/.env
+    /// #STRIPE_API_KEY=
+    /// ```
+    /// ```python,good
+    /// import os
+    ///
+    /// from dotenv import load_dotenv
+    /// from flask import Flask
+    ///
+    /// load_dotenv()
+    /// app = Flask(__name__)
+    /// app.config["STRIPE_API_KEY"] = os.environ["STRIPE_API_KEY"]
+    /// ```
+    /// ```python,good,file=/srv/myapp/.venv/lib/python3.11/site-packages/dotenv/__init__.py
+    /// ```
+    /// ```env,good,file=/srv/myapp/.env
+    /// export STRIPE_API_KEY="rk_9f2c1b7e5d8a4f03"
+    /// ```
     /// A typo:
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
@@ -82,6 +127,8 @@ crate::rule! {
     }
 }
 
+/// How many files are named that do not set a variable.
+const FILES: usize = 3;
 /// For how many variables a typo is looked for: who lacks more has another fault.
 const GUESSES: usize = 20;
 
@@ -175,8 +222,13 @@ fn configured(app: &App, lookups: &Lookups<'_>, name: &str, span: Span, out: &mu
     if lookups.dropped.contains(name) || lost {
         return;
     }
-    if let Some(why) = app.release.code.open.as_ref() {
-        return out.skip(&why.about(name));
+    match app.release.code.files.of(name, span.file, None) {
+        InFiles::Set => return,
+        InFiles::Unknown(why) => return out.skip(&why.about(name)),
+        InFiles::NotThere(why) if app.processes.ok().is_none() => {
+            return out.skip(&why.about(name));
+        }
+        InFiles::NotThere(_) | InFiles::Nowhere(_) => {}
     }
     let how = if empty { "set but empty" } else { "set nowhere" };
     out.report(format!("{} starts without {name}, which it requires: it is {how}", app.name))
@@ -234,15 +286,27 @@ fn judge<'s>(
     if folded || lookups.dropped.contains(name) {
         return None;
     }
-    if let Some(why) = elsewhere(app, reader) {
-        out.skip(&why.about(name));
-        return None;
-    }
+    let files = match app.release.code.files.of(name, span.file, reader) {
+        InFiles::Set => return None,
+        InFiles::Unknown(why) => {
+            out.skip(&why.about(name));
+            return None;
+        }
+        InFiles::NotThere(why) if app.processes.ok().is_none() => {
+            out.skip(&why.about(name));
+            return None;
+        }
+        InFiles::NotThere(_) => Vec::new(),
+        InFiles::Nowhere(files) => files,
+    };
     if let Some(lost) = app.environment.lost.iter().find(|lost| lost.concerns(name)) {
         return Some(told_lost(name, span, lost, out));
     }
     if let Some(unknown) = misplaced(app, name) {
         return Some(told_where(name, span, unknown, out));
+    }
+    if !empty && still_running_with(app, name) {
+        return Some(told_at_the_next_start(app, name, span, out));
     }
     let near = lookups.nearest(app, name);
     let guess = near.as_ref().map_or_else(String::new, |(near, _)| format!(" (is {near} a typo?)"));
@@ -261,12 +325,49 @@ fn judge<'s>(
         .report(message)
         .at(span, cause)
         .at_some(near.and_then(|(_, span)| span), "nothing reads this variable")
-        .help(help(app, name))
+        .help(match files.first() {
+            Some(file) if !empty => format!(
+                "write {name}=… into {}, which the code reads whenever a worker starts",
+                file.display()
+            ),
+            _ => help(app, name),
+        })
         .subject(name);
+    for file in files.iter().take(FILES) {
+        finding.evidence(EvidenceKind::File, format!("{} does not set it", file.display()));
+    }
     if empty {
         finding.severity(Severity::Warning);
     }
     Some(finding)
+}
+
+/// Has the master that runs a variable that nothing sets any more? Workers inherit it at a reload.
+fn still_running_with(app: &App, name: &str) -> bool {
+    let master = app.processes.ok().and_then(|processes| processes.masters.last());
+    let environment = master.and_then(|master| master.environment.ok());
+    environment.is_some_and(|environment| environment.has(name))
+}
+
+/// Taken out of its file, or set by `systemctl set-environment`, which ends with systemd.
+fn told_at_the_next_start<'s>(
+    app: &App,
+    name: &str,
+    span: Span,
+    out: &'s mut Sink,
+) -> &'s mut Finding {
+    out.report(format!(
+        "after the next boot no worker starts: the code needs {name}, which gunicorn's master was \
+         started with, and no file sets it"
+    ))
+    .severity(Severity::Warning)
+    .at(span, "raises without it")
+    .help(format!(
+        "{}\nif `systemctl show-environment` lists {name}: what `systemctl set-environment` sets is \
+         lost at a boot",
+        help(app, name)
+    ))
+    .subject(name)
 }
 
 /// The name of the configuration file that gunicorn ignores and that sets it, `env = {…}`.
@@ -342,13 +443,4 @@ fn dropped(app: &App) -> HashSet<&str> {
         }
     }
     found
-}
-
-/// Why the code may get it from elsewhere.
-fn elsewhere(app: &App, reader: Option<Reader>) -> Option<Why> {
-    let code = &app.release.code;
-    code.open.clone().or_else(|| {
-        (reader == Some(Reader::Decouple))
-            .then(|| Why::depends("python-decouple may read it from a file of the release"))
-    })
 }

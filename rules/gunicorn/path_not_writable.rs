@@ -17,6 +17,13 @@ crate::rule! {
     /// directory. It exits with 1 and logs `… isn't writable` or `Can't create pidfile`. The usual
     /// cause is a log that root created, by logrotate or in a first start by hand.
     ///
+    /// The application opens its logs (`logging.FileHandler` and the like, `basicConfig(filename=…)`,
+    /// `dictConfig`) and makes its directories (`os.makedirs`, `Path.mkdir`) when a worker imports it:
+    /// at the top level of a module, or in `create_app()`. As the service's user it often may not,
+    /// because the release belongs to whoever deployed it. Where the code may catch the error (`try`),
+    /// nothing is reported. What it does only where debug mode is off (`if not app.debug:`) is a warning
+    /// if the code or the environment may turn debug mode on.
+    ///
     /// Django opens the files of its own `LOGGING` when a worker imports it (`Unable to configure
     /// handler`): gunicorn's master exits with 3, and after a reload the site is down. A single
     /// `manage.py` run as root creates the log with root as its owner.
@@ -43,6 +50,12 @@ crate::rule! {
     ///
     /// Proved by `django-log-not-writable`: the reload returned 0, the master exited with `Unable to
     /// configure handler`, and every request got 502.
+    ///
+    /// Proved by `flask-log-not-writable`: the reload returned 0, the master exited with
+    /// `PermissionError`, and every request got 502.
+    ///
+    /// Proved by `application-directory-not-made`: the reload returned 0, the master exited with
+    /// `PermissionError`, and every request got 502.
     ///
     /// Proved by `sqlite-not-writable`: every request that wrote got 500 (`attempt to write a readonly
     /// database`), while the others were answered.
@@ -136,6 +149,49 @@ crate::rule! {
     /// ```python,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/django/core/wsgi.py
     /// ```
     ///
+    /// A Flask application's own log, and a directory that it makes:
+    ///
+    /// ```python,bad
+    /// import logging
+    /// from logging.handlers import RotatingFileHandler
+    ///
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// if not app.debug:
+    ///     app.logger.addHandler(RotatingFileHandler("/var/log/myapp/app.log", maxBytes=10240))
+    /// ```
+    /// ```python,bad
+    /// import os
+    ///
+    /// from flask import Flask
+    ///
+    /// UPLOADS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "uploads")
+    ///
+    ///
+    /// def create_app():
+    ///     app = Flask(__name__)
+    ///     os.makedirs(UPLOADS, exist_ok=True)
+    ///     return app
+    ///
+    ///
+    /// app = create_app()
+    /// ```
+    /// ```python,good
+    /// import logging
+    /// import os
+    ///
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// try:
+    ///     os.makedirs("uploads")
+    ///     app.logger.addHandler(logging.FileHandler("uploads/app.log"))
+    /// except OSError:
+    ///     pass
+    /// logging.basicConfig(level=logging.INFO)
+    /// os.makedirs(os.path.dirname(os.path.abspath(__file__)), exist_ok=True)
+    /// ```
     /// A database that is root's (where the code or Django's settings name it; what a variable holds is
     /// not looked up):
     ///
@@ -318,14 +374,17 @@ fn read_only(app: &App, database: &Sqlite, user: &Identity, out: &mut Sink) -> R
 
 fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Result<(), Why> {
     let directory = &path.directory.path;
+    let makes = path.writer == Writer::Application && path.writes == Writes::Directory;
     // Made for this user when the unit starts; anybody may write in the last ones.
     let open = ["/tmp", "/var/tmp", "/dev/shm", "/run/lock"];
     if app.service.managed(directory)?.is_some()
-        || open.iter().any(|open| directory == Path::new(open)) && path.writes == Writes::Directory
+        || makes && is_prepared(app, path)?
+        || open.iter().any(|open| directory == Path::new(open))
+            && (path.writes == Writes::Directory || directory_is_missing(path)?)
     {
         return Ok(());
     }
-    app.service.untouched_before_the_start(directory)?;
+    app.service.untouched_before_the_start(if makes { &path.place.path } else { directory })?;
     // What is root's alone by tmpfiles.d, as /var/log is, is judged as it is.
     let mut boot = app.machine.tmpfiles.ok().into_iter().flatten();
     let made = boot.find(|line| Path::new(&line.path) == directory);
@@ -379,6 +438,9 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
             directory.display(),
             path.place.path.display()
         ),
+        (None, Writes::Directory) if makes => {
+            format!("install -d -o {0} -g {0} {1}", user.name, path.place.path.display())
+        }
         (None, Writes::Directory) => {
             format!("install -d -o {0} -g {0} {1}", user.name, directory.display())
         }
@@ -387,11 +449,24 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
     let cause = if path.secret { format!("the path of {setting}") } else { shown };
     let (consequence, when) = match path.writer {
         Writer::Master => ("gunicorn does not start", "gunicorn writes here before it listens"),
-        Writer::Application => {
-            ("no worker boots after a reload", "opened when a worker imports the application")
-        }
+        Writer::Application => (
+            "no worker boots after a reload",
+            match makes {
+                true => "made when a worker imports the application",
+                false => "opened when a worker imports the application",
+            },
+        ),
     };
-    out.report(format!("{consequence}: {} cannot write {setting} ({cause})", user.name))
+    let message = match makes {
+        true => format!(
+            "{consequence}: {} cannot make {} ({cause})",
+            user.name,
+            path.place.path.display()
+        ),
+        false => format!("{consequence}: {} cannot write {setting} ({cause})", user.name),
+    };
+    out.report(message)
+        .severity(if path.unless_debug { Severity::Warning } else { Severity::Error })
         .at_some(path.span, when)
         .at_known(&app.service.user, "gunicorn runs as this user")
         .evidence(EvidenceKind::File, if path.secret { setting.to_owned() } else { evidence })
@@ -400,6 +475,25 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
         .subject(setting)
         .fix_if(Safety::Safe, format!("let {} write the {setting}", user.name), edit);
     Ok(())
+}
+
+/// Does systemd make the directory, or one that it is to be made in, or may a command before the start?
+fn is_prepared(app: &App, path: &WrittenPath) -> Result<bool, Why> {
+    let there = &path.directory.path;
+    for step in path.place.path.ancestors().take_while(|step| step.starts_with(there)) {
+        if app.service.managed(step)?.is_some() {
+            return Ok(true);
+        }
+        if app.service.names_before_the_start(step) {
+            return Err(Why::depends(format!("ExecStartPre= may make {}", step.display())));
+        }
+    }
+    Ok(false)
+}
+
+/// A tree may have been copied without what is made at each boot.
+fn directory_is_missing(path: &WrittenPath) -> Result<bool, Why> {
+    Ok(!path.directory.exists()?)
 }
 
 /// What keeps the user from writing: the file where it is there, else the directory.

@@ -24,11 +24,17 @@ crate::rule! {
     /// sockets. Visitors' requests are not shown. Only a running systemd knows when the unit
     /// started, so the rule is skipped for a file tree.
     ///
+    /// nginx keeps the time zone that it was started in until it is reloaded. Where the host's is another
+    /// by now, its times are converted.
+    ///
     /// If nginx has several peers (several servers in an `upstream`, or `localhost` with two
     /// addresses) and another one answered, nothing was lost, and this is a warning: every request
     /// that goes to the dead peer first takes a detour, and one more failure is an outage.
     ///
     /// By hand: follow the finding's help for that cause.
+    ///
+    /// Proved by `nginx-time-zone`: the visitor got 502, and nginx's log gave the time in the zone that the
+    /// host no longer has, nine hours before gunicorn was started.
     ///
     /// Proved by `bind-changed`: both reloads returned 0, gunicorn kept its old socket, nginx went
     /// to the new one, and every request got 502.
@@ -95,8 +101,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let log = app.nginx.log.get()?;
     let since = state.settled().ok_or_else(|| Why::not_there("the unit never started"))?;
     app.bounds().get()?;
-    // Of the same second as the start it is not known which was first.
-    let entries = log.entries.iter().filter(|entry| entry.time.as_str() > since);
+    let entries = log.after(since, app.clock_ahead());
     let entries: Vec<&Entry> = entries.filter(|e| leads_here(app, &e.upstream)).collect();
     let mut failures: BTreeMap<(bool, Failure, &Upstream), (usize, &str)> = BTreeMap::new();
     let attempts = Attempts::of(app, &entries);

@@ -26,6 +26,10 @@ crate::rule! {
     /// everything (an error). With `SECURE_SSL_REDIRECT`, and TLS that ends at nginx, it redirects
     /// every request without `X-Forwarded-Proto: https` to the same address, for ever (an error).
     ///
+    /// The same happens where nginx speaks no TLS at all and sends `X-Forwarded-Proto: $scheme`: that is
+    /// always `http`, and nothing ever gets past the redirect, even if TLS ends in front of nginx
+    /// (on a host or in its files; in a repository certbot may still be to come).
+    ///
     /// Django must also allow the host that is passed on. With `ALLOWED_HOSTS = []` and `DEBUG` off
     /// it answers 400 to everything; if the list lacks a name of `server_name`, Django answers 400
     /// to every request for that name (measured on Django 5.2: `CommonMiddleware` asks for the
@@ -52,6 +56,9 @@ crate::rule! {
     ///
     /// Proved by `django-redirect-loop`: Django redirected each request to its own address, again
     /// and again, until the client gave up.
+    ///
+    /// Proved by `django-https-without-tls`: Django redirected every request to https, which nothing
+    /// answered, and also those that came by https to a proxy in front of nginx.
     ///
     /// ```nginx,bad
     /// server {
@@ -130,6 +137,9 @@ fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
     let none = crate::rules::allowed_hosts::check(front, out);
     if let Err(why) = crate::rules::flask_server_name::check(front, out) {
         out.skip(&why);
+    }
+    if !none {
+        crate::rules::https_redirect::check(front, out);
     }
     // One finding for each server and set of headers: many locations have one cause.
     let mut groups: BTreeMap<Group, Vec<&Destination>> = BTreeMap::new();

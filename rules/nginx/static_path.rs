@@ -8,6 +8,7 @@ use crate::facts::nginx::unreached::error_page_answers;
 use crate::facts::nginx::{
     Location, LocationId, LocationKind, Model, ServerId, StaticRoot, is_literal,
 };
+use crate::facts::release::django_files::LookedIn;
 use crate::facts::release::own_statics::{Framework, Misplaced};
 use crate::facts::{App, Deployment, Identity, State, Want, Why};
 use crate::host::FileKind;
@@ -30,6 +31,17 @@ crate::rule! {
     /// `STATIC_ROOT`, which `collectstatic` copies to, and the `static` directory next to the
     /// module that makes Flask's application. Only a directory below the one that gunicorn starts
     /// in is checked, because a deployment may copy files to any other place.
+    ///
+    /// On a host, Django's own settings say where its files are. Below `STATIC_URL` nginx must find what
+    /// `collectstatic` copied to `STATIC_ROOT` (the admin's style sheet, or what is in that directory), and
+    /// below `MEDIA_URL` what Django saved in `MEDIA_ROOT`. If no location serves them, nginx asks Django,
+    /// which serves no files when `DEBUG` is off. Another storage (S3) is left out.
+    ///
+    /// Proved by `django-static-elsewhere`: every request for the admin's style sheet got 404, while the
+    /// pages were answered.
+    ///
+    /// Proved by `django-media-elsewhere`: every request for an uploaded file got 404, while the pages were
+    /// answered.
     ///
     /// Proved by `static-missing`: every request for a style sheet got 404, while the pages
     /// were answered.
@@ -237,7 +249,9 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
                 report_misplaced(misplaced, directory, out);
             }
         }
-        crate::rules::static_url::check(deployment, app, &mut seen, out);
+        let other_url = crate::rules::static_url::check(deployment, app, &mut seen, out);
+        let answered = |model: &Model, at: &LookedIn| falls_back(model, at.within);
+        crate::rules::django_files::check(deployment, app, (other_url, &answered), &mut seen, out);
     }
     rootless(deployment, &owners, &mut seen, out);
     // What is at a path, only the machine itself tells.

@@ -195,8 +195,17 @@ pub(super) fn nginx(masker: &mut Masker, output: &mut Output) {
 /// visitor.
 pub(super) fn nginx_errors(masker: &mut Masker, bytes: &[u8]) -> Vec<u8> {
     let mut kept = Vec::new();
-    for line in bytes.split(|byte| *byte == b'\n') {
+    let lines: Vec<&[u8]> =
+        bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    for (index, line) in lines.iter().copied().enumerate() {
         if nginx_log::parse(line).is_empty() {
+            // The newest line tells the time zone that nginx was started in.
+            if index + 1 == lines.len()
+                && let Some(time) = nginx_log::newest(line)
+            {
+                kept.extend(time.replace('-', "/").into_bytes());
+                kept.extend(b" (left out)\n");
+            }
             continue;
         }
         // The request is between these two; after the second come the host and the referrer.

@@ -309,7 +309,9 @@ fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8], whole:
             let setting = setting(before);
             match setting.as_slice() {
                 b"passenvironment" | b"unsetenvironment" => assignments::name_list(masker, text),
-                name if name.starts_with(b"env") => assignments::assignments(masker, text, true),
+                name if name.ends_with(b"environment") || name.starts_with(b"env") => {
+                    assignments::assignments(masker, text, true);
+                }
                 _ => value::value(masker, None, text, true),
             }
         }

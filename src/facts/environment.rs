@@ -16,7 +16,7 @@ use crate::host::{FileKind, HostErrorKind, Outcome, holds_git};
 use crate::source::env_file::{self, Dialect, EnvFile};
 use crate::source::unit::Expansion;
 use crate::source::unit::environment::{EnvironmentAssignment, assignments, passed, unset};
-use crate::source::{Secret, SourceFile, Sources, Span, Spanned, placeholder};
+use crate::source::{Secret, SourceFile, Sources, Span, Spanned, Text, placeholder};
 
 pub use misread::{MeantFile, Misread, Misreading};
 pub use random::looks_random;
@@ -103,6 +103,8 @@ pub enum SetBy {
     File,
     /// systemd itself sets it for every service: PATH, HOME, USER …
     Manager,
+    /// `DefaultEnvironment=` in systemd's own settings.
+    Defaults,
 }
 
 /// A variable of the service's environment. Its value is never shown.
@@ -251,6 +253,7 @@ pub fn read(
             },
         );
     }
+    read_defaults(sources, machine, service, &mut environment);
     read_unit(sources, service, &mut environment);
     environment.lost = lost::read(service);
     let dialect = Dialect::of_version(machine.systemd.ok().copied());
@@ -299,29 +302,59 @@ fn is_working_directory(service: &Service, variable: &EnvironmentAssignment) -> 
     named && value.zip(place).is_some_and(|(value, place)| tidy(value) == tidy(&place.path))
 }
 
+/// `DefaultEnvironment=`, which everything of the unit's own beats.
+fn read_defaults(
+    sources: &Sources,
+    machine: &Machine,
+    service: &Service,
+    environment: &mut Environment,
+) {
+    match machine.default_environment.get() {
+        Ok(lines) => {
+            for line in lines {
+                assign(sources, service, line, SetBy::Defaults, environment);
+            }
+        }
+        // Of a repository nobody expects them.
+        Err(why) if machine.whole => environment.open = Some(why),
+        Err(_) => {}
+    }
+}
+
+/// The assignments of one line, as `Environment=` and `DefaultEnvironment=` take them.
+fn assign(
+    sources: &Sources,
+    service: &Service,
+    line: &Text,
+    set_by: SetBy,
+    environment: &mut Environment,
+) {
+    let (found, _) = assignments(line, &service.unit.specifiers);
+    // Everything but the names is hidden, also what systemd drops as no assignment.
+    let mut shown: Vec<Span> = found.iter().map(|variable| variable.name.span).collect();
+    // It says what WorkingDirectory= says, which is shown: a fix writes such a line.
+    for own in found.iter().filter(|variable| is_working_directory(service, variable)) {
+        sources.reveal(own.value_span);
+    }
+    shown.sort_unstable();
+    hide_rest(sources, line.span(), &shown);
+    for variable in found {
+        environment.variables.insert(
+            variable.name.value.clone(),
+            Variable {
+                value: variable.value,
+                span: Some(variable.name.span),
+                value_span: Some(variable.value_span),
+                set_by,
+                unknown: variable.unknown.map(Why::not_understood),
+            },
+        );
+    }
+}
+
 fn read_unit(sources: &Sources, service: &Service, environment: &mut Environment) {
     for assignment in service.unit.list("Service", "Environment") {
-        let (found, _) = assignments(&assignment.value, &service.unit.specifiers);
-        // Everything but the names is hidden, also what systemd drops as no assignment.
-        let mut shown: Vec<Span> = found.iter().map(|variable| variable.name.span).collect();
-        // It says what WorkingDirectory= says, which is shown: a fix writes such a line.
-        for own in found.iter().filter(|variable| is_working_directory(service, variable)) {
-            sources.reveal(own.value_span);
-        }
-        shown.sort_unstable();
-        hide_rest(sources, assignment.value.span(), &shown);
-        for variable in found {
-            environment.variables.insert(
-                variable.name.value.clone(),
-                Variable {
-                    value: variable.value,
-                    span: Some(variable.name.span),
-                    value_span: Some(variable.value_span),
-                    set_by: SetBy::Unit,
-                    unknown: variable.unknown.map(Why::not_understood),
-                },
-            );
-        }
+        assign(sources, service, &assignment.value, SetBy::Unit, environment);
     }
     for assignment in service.unit.list("Service", "PassEnvironment") {
         for name in passed(&assignment.value, &service.unit.specifiers).0 {

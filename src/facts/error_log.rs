@@ -23,6 +23,28 @@ pub struct ErrorLog {
     pub entries: Vec<Entry>,
     /// Why there may be others.
     pub incomplete: Option<Why>,
+    /// By how many seconds the times are ahead of UTC: nginx keeps the time zone that it was started in
+    /// until it is reloaded, whatever the host's is now.
+    pub ahead: Option<i64>,
+}
+
+impl ErrorLog {
+    /// The failures of after a time of the host's clock, which is `host` seconds ahead of UTC if that is
+    /// known. Of the same second it is not known which was first.
+    pub fn after<'l>(
+        &'l self,
+        since: &'l str,
+        host: Option<i64>,
+    ) -> impl Iterator<Item = &'l Entry> + 'l {
+        let shift = host.zip(self.ahead).map(|(host, nginx)| host - nginx);
+        let shifted = shift.filter(|shift| *shift != 0).zip(nginx_log::seconds(since));
+        self.entries.iter().filter(move |entry| match shifted {
+            Some((shift, since)) => {
+                nginx_log::seconds(&entry.time).is_some_and(|time| time + shift > since)
+            }
+            None => entry.time.as_str() > since,
+        })
+    }
 }
 
 /// Reads the logs that the configuration names. `incomplete` says why that was not read whole.
@@ -68,13 +90,25 @@ pub fn read(
     if !main && !paths.iter().any(|path| path == Path::new(DEFAULT)) {
         paths.push(DEFAULT.into());
     }
+    let mut last: Option<i64> = None;
     for path in paths {
         if path == Path::new("/dev/null") {
             log.incomplete.get_or_insert(Why::not_read("nginx logs errors to /dev/null"));
             continue;
         }
         match sources.host().read_tail(&path, TAIL) {
-            Ok(bytes) => log.entries.extend(nginx_log::parse(&bytes)),
+            Ok(bytes) => {
+                log.entries.extend(nginx_log::parse(&bytes));
+                // The file changed last when its newest line was written.
+                let changed = sources.host().look(&path).metadata().map(|metadata| metadata.mtime);
+                let newest = nginx_log::newest(&bytes).zip(changed);
+                if let Some((time, moment)) = newest
+                    && last.is_none_or(|last| last < moment)
+                {
+                    last = Some(moment);
+                    log.ahead = nginx_log::ahead_of_utc(&time, moment);
+                }
+            }
             // A server's log comes into being at the first line.
             Err(error) if error.kind == HostErrorKind::NotFound => continue,
             Err(error) => {

@@ -12,7 +12,7 @@ use super::place::Identity;
 use super::{HostNames, Known, Origin, Problem, Why};
 use crate::host::{FileKind, HostErrorKind, Outcome};
 use crate::source::unit::time::TimeSpan;
-use crate::source::{Sources, tmpfiles, unit};
+use crate::source::{Sources, Text, tmpfiles, unit};
 
 use self::manager::Manager;
 
@@ -72,6 +72,8 @@ pub struct Machine {
     pub default_restart: Known<TimeSpan>,
     /// `DefaultStartLimitIntervalSec=` and `DefaultStartLimitBurst=`.
     pub start_limit: Known<StartLimit>,
+    /// `DefaultEnvironment=`: what every service's environment begins with.
+    pub default_environment: Known<Vec<Text>>,
     /// Processors, where /proc shows.
     pub processors: Known<u32>,
     /// The host names that its own files tell.
@@ -98,6 +100,7 @@ impl Machine {
                 default_stop_timeout: Known::Unknown(Why::not_read(unread)),
                 default_restart: Known::Unknown(Why::not_read(unread)),
                 start_limit: Known::Unknown(Why::not_read(unread)),
+                default_environment: Known::Unknown(Why::not_read(unread)),
                 processors: Known::Unknown(Why::not_read(unread)),
                 names: Known::Unknown(Why::not_read(unread)),
             };
@@ -119,6 +122,7 @@ impl Machine {
             default_stop_timeout: manager.seconds("DefaultTimeoutStopSec", 90_000_000),
             default_restart: manager.seconds("DefaultRestartSec", 100_000),
             start_limit: manager.start_limit(),
+            default_environment: manager.environment(),
             processors: processors(sources),
             names: HostNames::read(sources),
         }

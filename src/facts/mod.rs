@@ -1,5 +1,6 @@
 //! The facts of a deployment: the files' contents joined into one model. Rules see only this.
 
+mod clock;
 pub mod conditions;
 pub mod dependencies;
 pub mod discovery;
@@ -343,6 +344,9 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     for ((candidate, gunicorn, release), routes) in read.iter_mut().zip(&routes) {
         let roots = nginx.statics_of(routes);
         release::manifests::look_where_served(sources, &mut release.manifests, &roots);
+        if let (true, Some(django)) = (whole, &release.django) {
+            release.unserved = release::django_files::unserved(sources, django, &nginx, routes);
+        }
         if let (false, Some(started)) = (whole, gunicorn.settings.chdir().ok()) {
             release.misplaced = release::own_statics::misplaced(
                 sources,

@@ -4,6 +4,7 @@
 mod beside;
 pub mod code;
 mod django;
+pub mod django_files;
 pub mod django_migrations;
 mod django_settings;
 mod finder;
@@ -25,6 +26,8 @@ mod site;
 mod sqlite;
 pub(super) mod standard_library;
 pub mod unresolved;
+mod variable_files;
+mod written;
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +35,7 @@ use super::discovery::Candidate;
 use super::environment::{SetVariable, as_lookup};
 use super::gunicorn::Layer;
 use super::place::tidy;
-use super::server::{Gunicorn, WrittenPath, of_application};
+use super::server::{Gunicorn, WrittenPath};
 use super::{Given, Known, Machine, Origin, Place, Problem, Why};
 use crate::host::{HostError, HostErrorKind};
 use crate::source::{Lookup, Sources};
@@ -51,6 +54,7 @@ pub use read_module::SocketIo;
 pub use readable::{Unreadable, importer};
 pub use sqlite::Sqlite;
 pub use unresolved::{ImportCheck, Missing, Unresolved};
+pub use variable_files::{InFiles, VariableFiles};
 
 // How the code reads a variable.
 pub use crate::source::python::environ::{Need, Reader, VariableUse};
@@ -118,6 +122,8 @@ pub struct Release {
     pub manifests: Vec<StaticManifest>,
     /// Static files that a repository has in another directory than its site looks in.
     pub misplaced: Vec<own_statics::Misplaced>,
+    /// Static files and uploads of a Django project on a host for which nginx looks elsewhere.
+    pub unserved: Vec<django_files::Unserved>,
     /// The releases next to the current one, newest name last.
     pub previous: Known<Vec<PreviousRelease>>,
     /// The migrations of the previous release.
@@ -199,12 +205,8 @@ pub fn read(
         &code,
         search_path.get().map_or(&[], |entries| entries.as_slice()),
     );
-    let log_files = django.iter().flat_map(|django| &django.log_files);
-    let written = log_files.filter_map(|file| {
-        let file = ("Django's log file", file.value.as_str(), Some(file.span));
-        of_application(sources, machine, &gunicorn.settings, file)
-    });
-    let written = written.collect();
+    let written =
+        written::read(sources, machine, (gunicorn, environment), (&code, django.as_ref()));
     let sqlite = sqlite::read(machine, gunicorn, environment, (&code, django.as_ref()), &|path| {
         Place::look(sources.host(), path, machine.owners_known)
     });
@@ -255,6 +257,7 @@ pub fn read(
         earlier_django,
         manifests,
         misplaced: Vec::new(),
+        unserved: Vec::new(),
         previous,
         earlier,
         since: None,

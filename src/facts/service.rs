@@ -440,6 +440,13 @@ impl Service {
         }
         Ok(())
     }
+
+    /// Does a command before the start name this very path, to make it or to give it away?
+    pub fn names_before_the_start(&self, path: &Path) -> bool {
+        let commands = self.exec_start_pre.iter();
+        let mut words = commands.flat_map(|command| &command.line.arguments);
+        words.any(|word| tidy(Path::new(word.text.as_str())) == path)
+    }
 }
 
 /// The effective commands of an Exec setting; `Unit::exec_faults` has what systemd refuses.

@@ -52,10 +52,54 @@ pub struct Entry {
     pub upstream: Upstream,
 }
 
-/// Reads the end of a log. If the first line is cut off, it yields no entry.
+/// By how much a line may be earlier than one before it: workers write to one file.
+const OUT_OF_ORDER: i64 = 60;
+
+/// Reads the end of a log. If the first line is cut off, it yields no entry. A line that is later than
+/// one below it is of another time zone, or of a clock that was put right since: it is left out.
 pub fn parse(tail: &[u8]) -> Vec<Entry> {
-    let lines = tail.split(|byte| *byte == b'\n');
-    lines.filter_map(|line| entry(&String::from_utf8_lossy(line))).collect()
+    let mut found = Vec::new();
+    let mut below: Option<i64> = None;
+    for line in tail.rsplit(|byte| *byte == b'\n') {
+        let line = String::from_utf8_lossy(line);
+        let Some(at) = time(&line).as_deref().and_then(seconds) else { continue };
+        if below.is_some_and(|below| at > below + OUT_OF_ORDER) {
+            continue;
+        }
+        below = Some(below.map_or(at, |below| below.min(at)));
+        found.extend(entry(&line));
+    }
+    found.reverse();
+    found
+}
+
+/// The time of the newest line, as in [`Entry::time`].
+pub fn newest(tail: &[u8]) -> Option<String> {
+    tail.rsplit(|byte| *byte == b'\n').find_map(|line| time(&String::from_utf8_lossy(line)))
+}
+
+/// Seconds since 1970 of a time as it is written, `2026-04-21 09:15:00`, as if it were UTC.
+pub fn seconds(time: &str) -> Option<i64> {
+    let number = |from: usize, to: usize| time.get(from..to)?.parse::<i64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    if !(1..=12).contains(&month) {
+        return None;
+    }
+    // Years begin in March, so that the day that may be missing is their last.
+    let year = if month <= 2 { year - 1 } else { year };
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + of_year - 719_468;
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+/// By how many seconds a clock is ahead of UTC that shows this time at that moment; `None` if that is no
+/// time zone: the two are not of the same moment.
+pub fn ahead_of_utc(time: &str, moment: i64) -> Option<i64> {
+    const QUARTER: i64 = 15 * 60;
+    let ahead = seconds(time)? - moment;
+    let zone = (ahead + QUARTER / 2).div_euclid(QUARTER) * QUARTER;
+    ((ahead - zone).abs() <= 2 && zone.abs() <= 14 * 3600).then_some(zone)
 }
 
 /// `2026/04/21 09:15:00 [error] 12#12: *3 connect() failed (111: …) while …, upstream: "…", …`.

@@ -212,7 +212,8 @@ fn site(canaries: &mut Canaries) -> String {
 
 fn code(canaries: &mut Canaries) -> String {
     format!(
-        "import os\nfrom flask import Flask\napp = Flask(__name__)\nSECRET_KEY = \"{}\"\n\
+        "import os\nfrom dotenv import load_dotenv\nfrom flask import Flask\n\
+         load_dotenv('/srv/myapp/site.env')\napp = Flask(__name__)\nSECRET_KEY = \"{}\"\n\
          app.config[\"SECRET_KEY\"] = '{}'\napp.config.update(API_TOKEN=\"{}\", \
          DB_PASSWORD='{}')\nDATABASE_URL = \"postgresql://{}:{}@db/shop\"\n# was {}\n\
          client = dict(anything=\"{}\")\nMAIL = {{\"password\": \"{}\"}}\nKEY = \"\"\"-----BEGIN \
@@ -312,6 +313,26 @@ fn planted(canaries: &mut Canaries) -> MemoryHost {
         format!(
             "# deploy-doctor: ignore[E401] known\nBY_DOTENV={}\nWORKERS=3\n",
             canaries.any(".env that gunicorn's configuration reads")
+        ),
+    );
+    host.file(
+        "/srv/myapp/site.env",
+        format!(
+            "# {}\nOF_CODE={}\nexport SPACED = \"two {}\"\nLINES=\"-----BEGIN-----\n{}==\nIN={}\"\n",
+            canaries.any("comment in a file that the code loads"),
+            canaries.any("value in a file that the code loads"),
+            canaries.any("quoted value in a file that the code loads"),
+            canaries.generated("second line of a value in a file that the code loads"),
+            canaries.any("third line of a value in a file that the code loads"),
+        ),
+    );
+    host.file(
+        "/etc/systemd/system.conf",
+        format!(
+            "[Manager]\nDefaultEnvironment=A_DEFAULT={} \"OTHER=two {}\"\nManagerEnvironment=M={}\n",
+            canaries.any("DefaultEnvironment"),
+            canaries.any("second of DefaultEnvironment"),
+            canaries.any("ManagerEnvironment"),
         ),
     );
     let (chain, key) = certificate::make(&Wanted::default());

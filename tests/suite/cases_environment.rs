@@ -445,3 +445,102 @@ fn of_two_lines_the_one_that_counts_is_told() {
     let template = with("{% if x %}\nA=1\n{% else %}\nA=2\n{% endif %}\n").check();
     assert!(template.of("E406").is_empty(), "{template:#?}");
 }
+
+/// `DefaultEnvironment=` adds up, and an empty one takes back what came before.
+#[test]
+fn what_systemd_gives_every_service_is_set() {
+    let needs = "import os\n\nfrom flask import Flask\n\napp = Flask(__name__)\n\
+                 app.config[\"A\"] = os.environ[\"A\"]\napp.config[\"B\"] = os.environ[\"B\"]\n";
+    let check = |main: &str, drop_in: &str| {
+        Case::healthy()
+            .file("/srv/myapp/releases/2026-04-21/wsgi.py", needs)
+            .file("/etc/systemd/system.conf", format!("[Manager]\n{main}\n"))
+            .file("/etc/systemd/system.conf.d/site.conf", format!("[Manager]\n{drop_in}\n"))
+            .check()
+    };
+    check("DefaultEnvironment=A=1", "DefaultEnvironment=\"B=two words\"").passes("E410");
+    let seen = check("DefaultEnvironment=A=1", "DefaultEnvironment=\nDefaultEnvironment=B=2");
+    assert!(seen.only("E410").message.contains("A is set nowhere"), "{:?}", seen.of("E410"));
+    let text = format!("{seen:?}");
+    assert!(!text.contains("two words"), "{text}");
+}
+
+/// What the code takes from files by itself, where it is looked for and where it is not.
+#[test]
+fn variables_in_the_codes_own_files_are_looked_up() {
+    const PACKAGES: &str = "/srv/myapp/.venv/lib/python3.11/site-packages";
+    let case = |code: &str, file: &str, text: &str| {
+        Case::healthy()
+            .file("/srv/myapp/releases/2026-04-21/wsgi.py", code)
+            .file(file, text)
+            .file(&format!("{PACKAGES}/dotenv/__init__.py"), "")
+            .file(&format!("{PACKAGES}/decouple.py"), "")
+            .file(&format!("{PACKAGES}/environs/__init__.py"), "")
+            .file(&format!("{PACKAGES}/pydantic_settings/__init__.py"), "")
+    };
+    let start = "import os\nfrom flask import Flask\napp = Flask(__name__)\n";
+    let dotenv = |load: &str| {
+        format!("{start}from dotenv import load_dotenv, find_dotenv\n{load}\nos.environ['KEY']\n")
+    };
+    let decouple = format!("{start}from decouple import config\nKEY = config('KEY')\n");
+    let environs =
+        format!("{start}from environs import Env\nenv = Env()\nenv.read_env()\nKEY = env('KEY')\n");
+    let pydantic = |settings: &str, call: &str| {
+        format!(
+            "{start}from pydantic_settings import BaseSettings, SettingsConfigDict\n\
+             class Settings(BaseSettings):\n    {settings}\n    key: str\nsettings = {call}\n"
+        )
+    };
+    let above = "/srv/myapp/.env";
+    let own = "/srv/myapp/releases/2026-04-21/.env";
+    let set = "KEY=hunter2-hunter2\n";
+    let looked_up = [
+        (dotenv("load_dotenv()"), above),
+        (dotenv("load_dotenv(find_dotenv())"), own),
+        (dotenv("load_dotenv(os.path.join(os.path.dirname(__file__), '.env'))"), own),
+        (dotenv("load_dotenv('/etc/site.env')"), "/etc/site.env"),
+        (decouple.clone(), above),
+        (environs, own),
+        (pydantic("model_config = SettingsConfigDict(env_file='.env')", "Settings()"), own),
+        (
+            pydantic("class Config:\n        env_file = '/etc/site.env'", "Settings()"),
+            "/etc/site.env",
+        ),
+    ];
+    for (code, file) in &looked_up {
+        case(code, file, set).check().passes("E410");
+        for other in ["# KEY=1\n", "KEYS=1\n", ""] {
+            let seen = case(code, file, other).check();
+            let finding = seen.only("E410");
+            let shown = file.replace("releases/2026-04-21", "current");
+            let named = format!("{finding:?}");
+            assert!(named.contains(file) || named.contains(&shown), "{code}: {named}");
+        }
+        let seen = case(code, file, "OTHER=hunter2-hunter2\n").check();
+        assert!(!format!("{seen:?}").contains("hunter2"), "{seen:?}");
+    }
+    // A file that a tree does not have may come with the host.
+    let seen = case(&decouple, "/srv/other", "").check();
+    assert!(seen.of("E410").is_empty() && !seen.reasons("E410").is_empty(), "{seen:?}");
+    case(&decouple, "/srv/myapp/settings.ini", "[settings]\nkey = 1\n").check().passes("E410");
+    let from_elsewhere = [
+        dotenv("load_dotenv(name())"),
+        dotenv("load_dotenv(os.environ.get('FILE'))"),
+        format!(
+            "{start}from decouple import Config, RepositoryEnv\n\
+                 config = Config(RepositoryEnv('/etc/x'))\nKEY = config('KEY')\n"
+        ),
+    ];
+    for code in &from_elsewhere {
+        let seen = case(code, "/srv/other", "").check();
+        assert!(seen.of("E410").is_empty(), "{code}: {seen:?}");
+    }
+    // A value that is given, and sources that are not followed.
+    for code in [
+        pydantic("pass", "Settings(key='1')"),
+        pydantic("model_config = SettingsConfigDict(secrets_dir='/run/secrets')", "Settings()"),
+    ] {
+        case(&code, "/srv/other", "").check().passes("E410");
+    }
+    case(&pydantic("pass", "Settings()"), "/srv/other", "").check().only("E410");
+}

@@ -470,3 +470,70 @@ fn a_port_that_only_root_may_have() {
     let other = "AmbientCapabilities=CAP_CHOWN";
     start(low, other).check().of("G236").first().expect("another capability opens no port");
 }
+
+/// What the application writes while it is imported, and what only looks like it.
+#[test]
+fn what_the_application_may_not_write_at_import_is_told() {
+    let app = |code: &str| {
+        let start = "import logging\nimport logging.config\nimport os\nfrom logging.handlers import \
+                     RotatingFileHandler\nfrom pathlib import Path\n\nfrom flask import Flask\n\n\
+                     app = Flask(__name__)\n";
+        Case::healthy().in_release("wsgi.py", format!("{start}{code}\n")).directory("/var/log")
+    };
+    for (code, says) in [
+        ("logging.FileHandler('/var/log/myapp/app.log')", "/var/log/myapp does not exist"),
+        ("logging.basicConfig(filename='/var/log/app.log')", "cannot write in /var/log"),
+        ("RotatingFileHandler('app.log', maxBytes=9)", "cannot write in /srv/myapp/current"),
+        ("os.makedirs('uploads', exist_ok=True)", "cannot make /srv/myapp/current/uploads"),
+        ("if not os.path.isdir('logs'):\n    os.mkdir('logs')", "cannot make"),
+        ("(Path(__file__).parent / 'a').mkdir()", "cannot make /srv/myapp/current/a"),
+        (
+            "logging.config.dictConfig({'version': 1, 'handlers': {'f': {'class': \
+             'logging.FileHandler', 'filename': '/var/log/app.log'}}})",
+            "cannot write in /var/log",
+        ),
+        (
+            "def create_app():\n    if not app.debug:\n        os.makedirs('/srv/logs')\n    return app\n\n\
+             app = create_app()",
+            "cannot make /srv/logs",
+        ),
+    ] {
+        let seen = app(code).check();
+        assert!(!seen.of("G230").is_empty(), "{code}");
+        seen.only("G230").is(Severity::Error).says(says);
+    }
+    let debug = "app.config.from_envvar('SETTINGS', silent=True)\nif not app.debug:\n    os.makedirs('logs')";
+    app(debug).check().only("G230").is(Severity::Warning);
+    for code in [
+        // Caught, under a condition, later, or in a function that nobody calls.
+        "try:\n    os.makedirs('uploads')\nexcept OSError:\n    pass",
+        "if os.environ.get('LOGS'):\n    logging.FileHandler('/var/log/app.log')",
+        "logging.FileHandler('/var/log/app.log', delay=True)",
+        "def later():\n    os.makedirs('uploads')",
+        // There already, or where anybody may write.
+        "os.makedirs('static', exist_ok=True)",
+        "os.makedirs('/tmp/a/b')",
+        "logging.FileHandler('/tmp/app.log')",
+        "logging.FileHandler('/dev/stdout')",
+        // From a variable, or of a name that is not logging's.
+        "logging.FileHandler(os.environ.get('LOG', '/var/log/app.log'))",
+        "class FileHandler:\n    pass\nFileHandler()",
+        // A second call does nothing, and which one comes first is not known.
+        "logging.basicConfig()\nlogging.basicConfig(filename='/var/log/app.log')",
+    ] {
+        let seen = app(code).check();
+        assert!(seen.of("G230").is_empty(), "{code}: {seen:#?}");
+    }
+    // Made by systemd, or before the start.
+    let unit = "/etc/systemd/system/myapp.service";
+    let made = |line: &str| {
+        let text = format!("[Service]\n{line}\n");
+        let code = "os.makedirs('/var/lib/myapp/uploads/new', exist_ok=True)";
+        app(code).directory("/var/lib").replace(unit, "[Service]\n", &text).check()
+    };
+    made("StateDirectory=myapp").passes("G230");
+    made("StateDirectory=myapp/uploads").passes("G230");
+    made("StateDirectory=other").only("G230");
+    let before = made("ExecStartPre=+/usr/bin/install -d -o www-data /var/lib/myapp");
+    assert!(before.of("G230").is_empty() && !before.reasons("G230").is_empty(), "{before:#?}");
+}

@@ -480,3 +480,38 @@ fn fewer_workers_by_another_command_line_need_a_restart() {
     seen.skipped("P502");
     world("- 812\n- 813").check().only("P502");
 }
+
+#[test]
+fn lines_of_another_time_zone_are_told_apart() {
+    let line = |time: &str| {
+        format!(
+            "2026/04/21 {time} [crit] 7#7: *3 connect() to unix:/run/myapp/gunicorn.sock failed (2: No \
+             such file or directory) while connecting to upstream, client: 192.0.2.7, server: _, \
+             request: \"GET / HTTP/1.1\", upstream: \"http://unix:/run/myapp/gunicorn.sock:/\"\n"
+        )
+    };
+    let times = |log: &str| {
+        let found = nginx_log::parse(log.as_bytes()).into_iter();
+        found.map(|entry| entry.time[11..].to_owned()).collect::<Vec<_>>()
+    };
+    // Written in UTC, then, after a reload, in New York.
+    let west = [line("09:15:00"), line("09:15:01"), line("05:16:00")].concat();
+    assert_eq!(times(&west), ["05:16:00"]);
+    let notice = "2026/04/21 05:17:00 [notice] 1#1: signal process started\n";
+    assert_eq!(times(&format!("{}{notice}", line("09:15:00"))), Vec::<String>::new());
+    // Two workers write to one file.
+    let mixed = [line("09:15:02"), line("09:15:01")].concat();
+    assert_eq!(times(&mixed), ["09:15:02", "09:15:01"]);
+    assert_eq!(nginx_log::newest(west.as_bytes()).as_deref(), Some("2026-04-21 05:16:00"));
+    // 2026-04-21 09:15:00 UTC, by `date +%s`.
+    const MOMENT: i64 = 1_776_762_900;
+    assert_eq!(nginx_log::seconds("2026-04-21 09:15:00"), Some(MOMENT));
+    assert_eq!(nginx_log::seconds("2024-02-29 23:59:59"), Some(1_709_251_199));
+    let ahead = |time: &str| nginx_log::ahead_of_utc(&format!("2026-04-21 {time}"), MOMENT);
+    assert_eq!(ahead("09:15:01"), Some(0));
+    assert_eq!(ahead("18:15:00"), Some(9 * 3600));
+    assert_eq!(ahead("05:14:59"), Some(-4 * 3600));
+    assert_eq!(ahead("15:00:00"), Some(5 * 3600 + 45 * 60));
+    // Of another moment.
+    assert_eq!(ahead("09:20:00"), None);
+}

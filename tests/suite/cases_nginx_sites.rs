@@ -177,6 +177,39 @@ fn django_redirects_for_ever_where_the_scheme_is_not_passed_on() {
 }
 
 #[test]
+fn django_redirects_for_ever_where_nginx_speaks_no_tls() {
+    let settings = "ALLOWED_HOSTS = ['example.com']\nSECURE_SSL_REDIRECT = True\n\
+                    MIDDLEWARE = ['django.middleware.security.SecurityMiddleware']\n";
+    let header = |name: &str| format!("{settings}SECURE_PROXY_SSL_HEADER = ('{name}', 'https')\n");
+    django(settings).check().only("N303").is(Severity::Error).says("redirects every request");
+    django(&header("HTTP_X_FORWARDED_PROTO")).check().only("N303").is(Severity::Error);
+    for other in [
+        header("HTTP_CLOUDFRONT_FORWARDED_PROTO"),
+        format!("{settings}SECURE_SSL_HOST = 'www.example.com'\n"),
+        settings.replace("security.SecurityMiddleware", "common.CommonMiddleware"),
+        settings.replace("True", "False"),
+        settings.replace("True", "enabled()"),
+    ] {
+        django(&other).check().passes("N303");
+    }
+    // Where TLS ends before nginx, and nginx passes on what that says.
+    let scheme = "X-Forwarded-Proto $scheme";
+    let handed =
+        django(settings).replace(SITE, scheme, "X-Forwarded-Proto $http_x_forwarded_proto");
+    handed.check().passes("N303");
+    let tls = "server {\n    listen 443 ssl;\n    ssl_certificate /etc/ssl/a.pem;\n    \
+               ssl_certificate_key /etc/ssl/a.key;\n    server_name example.com;\n    \
+               include /etc/nginx/own;\n}\n";
+    let with_tls =
+        django(settings).file("/etc/nginx/conf.d/tls.conf", tls).file("/etc/nginx/own", "");
+    with_tls.check().passes("N303");
+    let port = django(settings)
+        .replace(UNIT, "unix:/run/myapp/gunicorn.sock", "127.0.0.1:8000")
+        .replace(SITE, "unix:/run/myapp/gunicorn.sock", "127.0.0.1:8000");
+    port.check().only("N303").is(Severity::Warning);
+}
+
+#[test]
 fn a_host_sent_twice_is_an_error_for_django_alone() {
     let twice = |case: Case| {
         case.file("/etc/nginx/proxy_params", "proxy_set_header Host $http_host;\n").replace(
@@ -233,4 +266,62 @@ fn connections_are_held_against_the_limit_that_counts() {
     let unread =
         Case::healthy().replace(NGINX, "worker_connections 768", "worker_connections 4096");
     unread.check().skipped("N329");
+}
+
+/// Where nginx looks for a Django project's files is held against where they are.
+#[test]
+fn django_s_files_are_looked_for_where_they_are() {
+    const ADMIN: &str = "static/admin/css/base.css";
+    let with = |more: &str| {
+        django(&format!(
+            "from pathlib import Path\nBASE = Path(__file__).resolve().parent.parent\nDEBUG = False\n\
+             ALLOWED_HOSTS = ['*']\nSTATIC_URL = 'static/'\nSTATIC_ROOT = BASE / 'static'\n\
+             INSTALLED_APPS = ['django.contrib.admin', 'django.contrib.staticfiles']\n{more}"
+        ))
+    };
+    with("").check().only("N312").is(Severity::Warning).says("collectstatic has not been run");
+    with("").in_release(ADMIN, "").check().passes("N312");
+    let other = "STATIC_ROOT = BASE / 'staticfiles'\n";
+    let collected = || with(other).in_release("staticfiles/admin/css/base.css", "");
+    let seen = collected().check();
+    let finding = seen.only("N312");
+    finding.says("has no admin/css/base.css");
+    assert!(finding.help.contains("alias /srv/myapp/current/staticfiles/;"), "{}", finding.help);
+    // A copy is as good, and so is one that is asked for in another place.
+    collected().in_release(ADMIN, "").check().passes("N312");
+    let fallback = collected().replace(
+        SITE,
+        "alias /srv/myapp/current/static/;",
+        "root /srv/myapp/current; try_files $uri @app;\n    }\n    location @app {\n        \
+         proxy_pass http://myapp; proxy_set_header Host $host; proxy_set_header X-Forwarded-For \
+         $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;",
+    );
+    fallback.check().passes("N312");
+    for unknown in [
+        "STATICFILES_STORAGE = 'storages.backends.s3boto3.S3StaticStorage'\n",
+        "STATIC_URL = 'https://cdn.example.net/'\n",
+        "INSTALLED_APPS = ['django.contrib.staticfiles']\n",
+    ] {
+        with(unknown).check().passes("N312");
+    }
+    let served = "    location /static/ {\n        alias /srv/myapp/current/static/;\n    }\n\n";
+    let nowhere = |more: &str| with(more).in_release(ADMIN, "").replace(SITE, served, "");
+    nowhere("").check().only("N312").says("which serves no files when DEBUG is off");
+    nowhere("MIDDLEWARE = ['whitenoise.middleware.WhiteNoiseMiddleware']\n").check().passes("N312");
+    let media = "MEDIA_URL = '/media/'\nMEDIA_ROOT = '/srv/myapp/shared/media'\n";
+    let uploads =
+        |more: &str| with(more).in_release(ADMIN, "").file("/srv/myapp/shared/media/a", "");
+    uploads(media).check().only("N312").says("uploaded files get 404");
+    with(media).in_release(ADMIN, "").check().passes("N312");
+    let s3 = format!("{media}DEFAULT_FILE_STORAGE = 'storages.backends.s3boto3.S3Boto3Storage'\n");
+    uploads(&s3).check().passes("N312");
+    let located = |directory: &str| {
+        let location = format!("    location /media/ {{ alias {directory}/; }}\n    location / {{");
+        uploads(media)
+            .file("/var/www/media/a", "")
+            .replace(SITE, "    location / {", &location)
+            .check()
+    };
+    located("/srv/myapp/shared/media").passes("N312");
+    located("/var/www/media").only("N312").says("Django saves them in /srv/myapp/shared/media");
 }

@@ -7,16 +7,28 @@ use super::StartLimit;
 use crate::facts::{Known, Origin, Problem, Whose, Why};
 use crate::host::HostErrorKind;
 use crate::source::unit::time::{TimeSpan, parse_seconds};
-use crate::source::{Sources, Spanned, unit};
+use crate::source::{Sources, Spanned, Text, unit};
 
 /// The last assignment of each setting of `[Manager]`.
 pub(super) struct Manager {
     settings: Result<HashMap<String, Spanned<String>>, Why>,
+    /// `DefaultEnvironment=`, which adds to what the earlier lines set.
+    environment: Vec<Text>,
 }
 
 impl Manager {
     pub(super) fn read(sources: &Sources, problems: &mut Vec<Problem>) -> Self {
-        Self { settings: settings(sources, problems) }
+        let mut environment = Vec::new();
+        let settings = settings(sources, &mut environment, problems);
+        Self { settings, environment }
+    }
+
+    /// What every unit's environment begins with; why it is not known.
+    pub(super) fn environment(&self) -> Known<Vec<Text>> {
+        match &self.settings {
+            Err(why) => Known::Unknown(why.clone()),
+            Ok(_) => Known::Observed(self.environment.clone(), "systemd's own settings"),
+        }
     }
 
     fn get(&self, key: &str) -> Result<Option<&Spanned<String>>, Why> {
@@ -58,6 +70,7 @@ impl Manager {
 
 fn settings(
     sources: &Sources,
+    environment: &mut Vec<Text>,
     problems: &mut Vec<Problem>,
 ) -> Result<HashMap<String, Spanned<String>>, Why> {
     let mut paths = vec![PathBuf::from("/etc/systemd/system.conf")];
@@ -77,7 +90,18 @@ fn settings(
         };
         for assignment in unit::parse(file).assignments {
             if *assignment.section == *"Manager" {
+                if assignment.key.value == "DefaultEnvironment" {
+                    match assignment.value.as_str().is_empty() {
+                        true => environment.clear(),
+                        false => environment.push(assignment.value),
+                    }
+                    continue;
+                }
                 let span = assignment.value.span();
+                // systemd's own variables are no more to be shown than others.
+                if assignment.key.value == "ManagerEnvironment" {
+                    sources.hide(span);
+                }
                 let value = assignment.value.as_str().to_owned();
                 settings.insert(assignment.key.value, Spanned { value, span });
             }

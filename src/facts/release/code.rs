@@ -15,6 +15,7 @@ use super::interface::{self, MadeBy, ServedAtImport};
 use super::listed::Listed;
 use super::site::{self, Site};
 use super::unresolved::{ImportCheck, Judge};
+use super::variable_files::{self, VariableFiles};
 use super::{DjangoMigrations, ReleaseLink, SearchEntry, django, django_migrations, flask_debug};
 use crate::host::HostErrorKind;
 use crate::source::env_file::{self, Dialect};
@@ -97,6 +98,8 @@ pub struct Code {
     pub made: Known<Option<MadeBy>>,
     /// Calls that start a server while the application is imported.
     pub served: Known<Vec<ServedAtImport>>,
+    /// The files from which the code takes variables by itself.
+    pub files: VariableFiles,
     /// Why variables may come from elsewhere (`load_dotenv()`), or why not all modules were read.
     pub open: Option<Why>,
 }
@@ -147,6 +150,7 @@ pub(super) fn read(
         start: StartImports::unknown(&Why::not_read("the application was not read")),
         made: Known::Unknown(Why::not_read("the application was not read")),
         served: Known::Unknown(Why::not_read("the application was not read")),
+        files: VariableFiles::default(),
         open: None,
     };
     let entries = match search_path.get() {
@@ -206,6 +210,13 @@ pub(super) fn read(
     }
     code.open = reader.graph.open.clone();
     code.modules = reader.graph.modules;
+    code.files = variable_files::read(
+        sources,
+        surroundings.whole,
+        entries.first().map(|first| first.place.path.as_path()),
+        &code.modules,
+        code.open.as_ref(),
+    );
     require(&mut code);
     code
 }

@@ -21,6 +21,9 @@ pub struct Django {
     pub asks_host: Known<bool>,
     /// `SECURE_SSL_REDIRECT`.
     pub ssl_redirect: Known<bool>,
+    /// Is every request that did not come by https redirected to https at the same host, with nothing
+    /// exempt, and read from no other header than `X-Forwarded-Proto`?
+    pub insists_on_https: Known<bool>,
     /// `USE_X_FORWARDED_HOST`.
     pub forwarded_host: Known<bool>,
     /// `DEBUG`.
@@ -38,6 +41,13 @@ pub struct Django {
     pub static_manifest: Known<Option<Place>>,
     /// `STATIC_URL`, as it is written.
     pub static_url: Known<Option<String>>,
+    /// `MEDIA_ROOT`, where Django's own storage saves uploads; `None` if it is not set, or if another
+    /// storage has them.
+    pub media_root: Known<Option<PathBuf>>,
+    /// `MEDIA_URL`, as it is written.
+    pub media_url: Known<Option<String>>,
+    /// Is Django's admin among the applications, and are its files served as they are?
+    pub admin: Known<bool>,
     /// Does its code mention serving static files by itself?
     pub serves_statics: bool,
 }
@@ -63,6 +73,7 @@ pub(super) fn read(
         allowed_hosts: Known::Unknown(Why::not_understood(why)),
         asks_host: Known::Unknown(Why::not_understood(why)),
         ssl_redirect: Known::Unknown(Why::not_understood(why)),
+        insists_on_https: Known::Unknown(Why::not_understood(why)),
         forwarded_host: Known::Unknown(Why::not_understood(why)),
         debug: Known::Unknown(Why::not_understood(why)),
         engine: Known::Unknown(Why::not_understood(why)),
@@ -71,6 +82,9 @@ pub(super) fn read(
         static_root: Known::Unknown(Why::not_understood(why)),
         static_manifest: Known::Unknown(Why::not_understood(why)),
         static_url: Known::Unknown(Why::not_understood(why)),
+        media_root: Known::Unknown(Why::not_understood(why)),
+        media_url: Known::Unknown(Why::not_understood(why)),
+        admin: Known::Unknown(Why::not_understood(why)),
         serves_statics: true,
     };
     let Some(path) = &code.django_settings else {
@@ -103,6 +117,7 @@ pub(super) fn read(
         },
         asks_host: listed(&settings, "MIDDLEWARE", "django.middleware.common.CommonMiddleware"),
         ssl_redirect: boolean("SECURE_SSL_REDIRECT", false),
+        insists_on_https: insists_on_https(&settings, boolean("SECURE_SSL_REDIRECT", false)),
         forwarded_host: boolean("USE_X_FORWARDED_HOST", false),
         static_manifest: static_manifest(sources, &settings, &debug, &static_root),
         debug,
@@ -111,6 +126,9 @@ pub(super) fn read(
         log_files: log_files(&settings),
         static_root,
         static_url: text_or_path(&settings, "STATIC_URL"),
+        media_root: media_root(&settings),
+        media_url: text_or_path(&settings, "MEDIA_URL"),
+        admin: admin(&settings),
         serves_statics: serves_statics(sources, code, &settings),
     })
 }
@@ -305,6 +323,32 @@ fn listed(settings: &ConfigFile, name: &str, wanted: &str) -> Known<bool> {
     }
 }
 
+/// `SecurityMiddleware` redirects, by `SECURE_SSL_REDIRECT`.
+fn insists_on_https(settings: &ConfigFile, redirect: Known<bool>) -> Known<bool> {
+    const MIDDLEWARE: &str = "django.middleware.security.SecurityMiddleware";
+    if redirect.ok() != Some(&true) {
+        return redirect;
+    }
+    match listed(settings, "MIDDLEWARE", MIDDLEWARE) {
+        Known::Value(true, _) => {}
+        other => return other,
+    }
+    let elsewhere = ["SECURE_SSL_HOST", "SECURE_REDIRECT_EXEMPT"];
+    if let Some(name) = elsewhere.into_iter().find(|name| settings.get(name).is_some()) {
+        return Known::Unknown(Why::depends(format!("{name} is set")));
+    }
+    match value(settings, "SECURE_PROXY_SSL_HEADER") {
+        Known::Value(ConfigValue::None, _) | Known::Default(..) | Known::Observed(..) => redirect,
+        Known::Value(ConfigValue::List(items), _) if matches!(items.first(), Some(ConfigValue::Str(name)) if name == "HTTP_X_FORWARDED_PROTO") => {
+            redirect
+        }
+        Known::Unknown(why) => Known::Unknown(why),
+        Known::Value(..) => {
+            Known::Unknown(Why::depends("SECURE_PROXY_SSL_HEADER names another header"))
+        }
+    }
+}
+
 /// `DATABASES["default"]["ENGINE"]`.
 fn engine(settings: &ConfigFile) -> Known<String> {
     let unknown = || Known::Unknown(Why::not_understood("the engine of DATABASES is not known"));
@@ -376,6 +420,55 @@ fn static_manifest(
             Known::Value(Some(place), origin)
         }
         _ => none(),
+    }
+}
+
+/// `MEDIA_ROOT`, unless uploads go to a storage that the settings name.
+fn media_root(settings: &ConfigFile) -> Known<Option<PathBuf>> {
+    const OWN: &str = "django.core.files.storage.FileSystemStorage";
+    let storages = value(settings, "STORAGES");
+    let named = match &storages {
+        Known::Value(storages, _) => item(storages, "default"),
+        Known::Unknown(why) => return Known::Unknown(why.clone()),
+        Known::Default(..) | Known::Observed(..) => None,
+    };
+    let backend = named.map(|named| item(named, "BACKEND"));
+    let own = match backend {
+        None => true,
+        Some(Some(ConfigValue::Str(backend))) => {
+            backend == OWN && named.is_some_and(|named| item(named, "OPTIONS").is_none())
+        }
+        Some(_) => false,
+    };
+    if !own || settings.get("DEFAULT_FILE_STORAGE").is_some() {
+        return Known::Observed(None, "another storage");
+    }
+    text_or_path(settings, "MEDIA_ROOT").map(|root| root.map(PathBuf::from))
+}
+
+/// The admin's style sheets are asked for by their own names, unless a storage makes others of them.
+fn admin(settings: &ConfigFile) -> Known<bool> {
+    let others =
+        ["STATICFILES_STORAGE", "STATICFILES_FINDERS", "WHITENOISE_KEEP_ONLY_HASHED_FILES"];
+    if let Some(name) = others.into_iter().find(|name| settings.get(name).is_some()) {
+        return Known::Unknown(Why::depends(format!("{name} is set")));
+    }
+    match value(settings, "STORAGES") {
+        Known::Unknown(why) => return Known::Unknown(why),
+        Known::Value(storages, _) => {
+            match item(&storages, "staticfiles").map(|one| item(one, "BACKEND")) {
+                None => {}
+                Some(Some(ConfigValue::Str(backend)))
+                    if backend.starts_with("django.contrib.staticfiles.")
+                        || backend.starts_with("whitenoise.") => {}
+                Some(_) => return Known::Unknown(Why::depends("STORAGES names another storage")),
+            }
+        }
+        Known::Default(..) | Known::Observed(..) => {}
+    }
+    match listed(settings, "INSTALLED_APPS", "django.contrib.admin") {
+        Known::Value(true, _) => listed(settings, "INSTALLED_APPS", "django.contrib.staticfiles"),
+        other => other,
     }
 }
 

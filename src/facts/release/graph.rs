@@ -9,6 +9,7 @@ use super::super::{Problem, Why};
 use super::finder::{Finder, Found, Owner};
 use super::is_absent;
 use crate::source::python::imports::{Import, ImportPlace};
+use crate::source::python::opened;
 use crate::source::python::search::PathSurroundings;
 use crate::source::python::{self, Module, PythonVersion};
 use crate::source::{Sources, Span};
@@ -193,12 +194,27 @@ impl<'a> Graph<'a> {
             names_forwarding: names_forwarding(&file.bytes),
             socket_io: socket_io(&file.bytes),
             environment: module.environment(),
+            environment_files: match takes_from_files(&file.bytes) {
+                true => module.environment_files(self.working_directory.as_deref(), &|path| {
+                    Some(self.sources.host().look(path).resolved)
+                }),
+                false => Vec::new(),
+            },
             upload_limit: memchr::memmem::find(&file.bytes, b"MAX_CONTENT_LENGTH")
                 .and_then(|_| module.upload_limit()),
             server_name: memchr::memmem::find(&file.bytes, b"SERVER_NAME")
                 .and_then(|_| module.server_name()),
             sqlite: memchr::memmem::find(&file.bytes, b"sqlite:////")
                 .and_then(|_| module.sqlite_file()),
+            opened: match opened::mentions(&file.bytes) && certain {
+                true => module.opened(self.working_directory.as_deref(), &|path| {
+                    Some(self.sources.host().look(path).resolved)
+                }),
+                false => Vec::new(),
+            },
+            root_logs: memchr::memmem::find_iter(&file.bytes, b"basicConfig(").count(),
+            names_debug: names_debug(&file.bytes),
+            makes_directories: opened::makes_directories(&file.bytes),
             flask: if makes_flask { module.flask_applications() } else { Vec::new() },
         });
         self.parsed.push(module);
@@ -436,6 +452,18 @@ fn may_read_debug(bytes: &[u8]) -> bool {
         b"BaseSettings",
         b"SETTINGS_MODULE",
     ];
+    speaks_of(bytes, &names)
+}
+
+/// Might a module take variables from a file?
+fn takes_from_files(bytes: &[u8]) -> bool {
+    speaks_of(bytes, &[b"dotenv", b"read_env", b"decouple", b"starlette.config", b"env_file"])
+}
+
+/// Does a module name a setting of debug mode, or load settings from a file?
+fn names_debug(bytes: &[u8]) -> bool {
+    let names: [&[u8]; 5] =
+        [b"DEBUG", b"debug=", b"from_pyfile", b"from_envvar", b"from_prefixed_env"];
     speaks_of(bytes, &names)
 }
 

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use crate::source::python::SyntaxFault;
-use crate::source::python::environ::EnvironmentUse;
+use crate::source::python::environ::{EnvironmentFiles, EnvironmentUse};
 use crate::source::python::flask::{FlaskApplication, FlaskDebug};
+use crate::source::python::opened::Opened;
 use crate::source::{FileId, Span, Spanned};
 
 /// A server of Socket.IO's.
@@ -48,12 +49,22 @@ pub struct ReadModule {
     pub socket_io: Option<SocketIo>,
     /// The variables that it reads.
     pub environment: EnvironmentUse,
+    /// The files that it takes variables from.
+    pub environment_files: Vec<EnvironmentFiles>,
     /// The largest request that it takes, in bytes, where that is written in it.
     pub upload_limit: Option<Spanned<u64>>,
     /// Flask's `SERVER_NAME` that it sets.
     pub server_name: Option<Spanned<String>>,
     /// The file of the SQLite database that it sets for Flask-SQLAlchemy.
     pub sqlite: Option<Spanned<String>>,
+    /// What its import writes.
+    pub opened: Vec<Opened>,
+    /// How often its text names `basicConfig`.
+    pub root_logs: usize,
+    /// Its text names a setting of debug mode, or loads settings from a file.
+    pub names_debug: bool,
+    /// It speaks of making directories.
+    pub makes_directories: bool,
     /// Where it makes Flask's applications.
     pub flask: Vec<FlaskApplication>,
 }

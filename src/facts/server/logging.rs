@@ -8,6 +8,7 @@ use super::super::{Known, Machine, Place};
 use super::named_file::absolute;
 use crate::source::gunicorn::SettingValue;
 use crate::source::python::evaluate::{ConfigFile, ConfigValue};
+use crate::source::python::opened::HANDLERS;
 use crate::source::{SourceFile, Sources, Span};
 
 /// A file of a handler.
@@ -99,10 +100,6 @@ fn text(value: &ConfigValue) -> Option<&str> {
     }
 }
 
-/// The handlers of Python's that open their file when they are made.
-const OPENS: [&str; 4] =
-    ["FileHandler", "RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler"];
-
 pub(super) fn files(
     sources: &Sources,
     settings: &Settings,
@@ -166,7 +163,7 @@ fn named(
 
 /// Is this one that opens its file at once?
 fn opens(class: &str) -> bool {
-    OPENS.contains(&class.rsplit('.').next().unwrap_or(class))
+    HANDLERS.contains(&class.rsplit('.').next().unwrap_or(class))
         && (!class.contains('.') || class.starts_with("logging.") || class.starts_with("handlers."))
 }
 

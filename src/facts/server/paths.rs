@@ -46,6 +46,8 @@ pub struct WrittenPath {
     pub span: Option<Span>,
     /// The path must not be shown.
     pub secret: bool,
+    /// Only where the application's debug mode is off.
+    pub unless_debug: bool,
 }
 
 pub(super) fn read(
@@ -82,6 +84,7 @@ pub(super) fn read(
             directory: look(&above),
             span: known.span(),
             secret: settings.is_secret(setting),
+            unless_debug: false,
         });
     }
     for file in logging::files(sources, settings, config) {
@@ -94,6 +97,7 @@ pub(super) fn read(
             place: look(&path),
             span: file.span,
             secret: file.secret,
+            unless_debug: false,
         });
     }
     found
@@ -116,5 +120,6 @@ pub fn of_application(
         place: look(&path),
         span,
         secret: false,
+        unless_debug: false,
     })
 }

@@ -6,6 +6,7 @@
 //! condition, in a loop, in `try … except KeyError` or inside a function is recorded as such and is
 //! not required: it may never run.
 
+mod files;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,8 @@ use ruff_python_ast::{Arguments, Expr, Stmt, StmtClassDef};
 use super::super::Span;
 use super::walk::{self, Place};
 use super::{Module, span_of};
+
+pub use files::{EnvironmentFiles, NamedFile};
 
 /// Whether the variable must be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,17 +105,7 @@ pub struct EnvironmentUse {
 impl Module {
     /// Which environment variables the module reads.
     pub fn environment(&self) -> EnvironmentUse {
-        let mut scan = Scan {
-            module: self,
-            names: BTreeMap::new(),
-            called: called(self),
-            schemes: BTreeSet::new(),
-            out: EnvironmentUse::default(),
-        };
-        // Two passes, because a function may use an import that comes after it in the file.
-        walk::statements(self.statements(), Place::default(), &mut |statement, _| {
-            scan.learn(statement);
-        });
+        let mut scan = self.scan();
         let runs = |name: &str| self.run.contains(name);
         walk::statements_run(
             self.statements(),
@@ -125,6 +118,22 @@ impl Module {
         scan.out.variables.sort_by_key(|v| v.span);
         scan.out.writes.sort_by_key(|write| write.span);
         scan.out
+    }
+
+    /// What the names of the module refer to. A pass of its own, because a function may use an import
+    /// that comes after it in the file.
+    fn scan(&self) -> Scan<'_> {
+        let mut scan = Scan {
+            module: self,
+            names: BTreeMap::new(),
+            called: called(self),
+            schemes: BTreeSet::new(),
+            out: EnvironmentUse::default(),
+        };
+        walk::statements(self.statements(), Place::default(), &mut |statement, _| {
+            scan.learn(statement);
+        });
+        scan
     }
 }
 
@@ -196,7 +205,9 @@ impl Scan<'_> {
                         ("pydantic_settings" | "pydantic", "BaseSettings") => {
                             Meaning::SettingsClass
                         }
-                        ("dotenv", "load_dotenv") => Meaning::LoadDotenv,
+                        ("dotenv" | "dotenv.main", "load_dotenv" | "read_dotenv") => {
+                            Meaning::LoadDotenv
+                        }
                         _ => continue,
                     };
                     let name = alias.asname.as_ref().unwrap_or(&alias.name).as_str();
@@ -242,7 +253,7 @@ impl Scan<'_> {
             (Meaning::Os, ["getenv"]) => Some(Meaning::Getenv),
             (Meaning::DecoupleModule, ["config"]) => Some(Meaning::DecoupleConfig),
             (Meaning::DecoupleModule, ["Config" | "AutoConfig"]) => Some(Meaning::DecoupleClass),
-            (Meaning::DotenvModule, ["load_dotenv"]) => Some(Meaning::LoadDotenv),
+            (Meaning::DotenvModule, ["load_dotenv" | "read_dotenv"]) => Some(Meaning::LoadDotenv),
             _ => None,
         }
     }
@@ -381,12 +392,15 @@ impl Scan<'_> {
         self.module.span(expression)
     }
 
+    fn is_settings(&self, class: &StmtClassDef) -> bool {
+        let settings = |base| self.meaning(base) == Some(Meaning::SettingsClass);
+        class.arguments.as_ref().is_some_and(|arguments| arguments.args.iter().any(settings))
+    }
+
     /// Reads the fields of a class that derives from `BaseSettings`, named as pydantic names their
     /// variables.
     fn settings_class(&mut self, class: &StmtClassDef, place: Place) {
-        let Some(arguments) = &class.arguments else { return };
-        let settings = |base| self.meaning(base) == Some(Meaning::SettingsClass);
-        if !arguments.args.iter().any(settings) {
+        if !self.is_settings(class) {
             return;
         }
         let mut prefix = Some(String::new());
@@ -397,7 +411,11 @@ impl Scan<'_> {
         }
         // The variables are read when the class is called, mostly at the end of the same module.
         let need = match raising(place) {
-            Need::Required if !self.called.contains(class.name.as_str()) => Need::Conditional,
+            Need::Required
+                if !self.called.contains(class.name.as_str()) || has_other_sources(class) =>
+            {
+                Need::Conditional
+            }
             other => other,
         };
         for statement in &class.body {
@@ -439,7 +457,45 @@ impl Scan<'_> {
     }
 }
 
-/// The names that are called at the top level of the module.
+/// Whether a settings class takes values from other sources, too: files of secrets, the command line,
+/// sources of its own.
+fn has_other_sources(class: &StmtClassDef) -> bool {
+    const OTHERS: [&str; 7] = [
+        "secrets_dir",
+        "cli_parse_args",
+        "json_file",
+        "toml_file",
+        "yaml_file",
+        "settings_customise_sources",
+        "customise_sources",
+    ];
+    let mut found = false;
+    walk::statements(&class.body, Place::default(), &mut |statement, _| {
+        match statement {
+            Stmt::FunctionDef(def) => found |= OTHERS.contains(&def.name.as_str()),
+            Stmt::Assign(node) => {
+                found |= node.targets.iter().any(
+                    |target| matches!(target, Expr::Name(name) if OTHERS.contains(&name.id.as_str())),
+                );
+            }
+            _ => {}
+        }
+        walk::evaluated(statement, &mut |one| match one {
+            Expr::Call(call) => {
+                found |= OTHERS.iter().any(|name| keyword(&call.arguments, name).is_some());
+            }
+            Expr::Dict(dict) => {
+                let mut keys = dict.items.iter().filter_map(|item| item.key.as_ref());
+                found |= keys.any(|key| literal(key).is_some_and(|key| OTHERS.contains(&key)));
+            }
+            _ => {}
+        });
+    });
+    found
+}
+
+/// The names that are called at the top level of the module, without arguments: `Settings(key="…")` gives
+/// a field its value.
 fn called(module: &Module) -> BTreeSet<&str> {
     let mut found = BTreeSet::new();
     walk::statements(module.statements(), Place::default(), &mut |statement, place| {
@@ -448,6 +504,7 @@ fn called(module: &Module) -> BTreeSet<&str> {
         }
         walk::evaluated(statement, &mut |e| {
             if let Expr::Call(call) = e
+                && call.arguments.is_empty()
                 && let Expr::Name(name) = &*call.func
             {
                 found.insert(name.id.as_str());

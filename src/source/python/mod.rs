@@ -15,6 +15,7 @@ pub mod flask;
 pub mod imports;
 pub mod interface;
 pub mod names;
+pub mod opened;
 pub mod search;
 pub mod texts;
 mod upload;

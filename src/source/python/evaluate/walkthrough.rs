@@ -8,7 +8,7 @@ use ruff_python_ast::{Expr, ExprCall, Parameters, Stmt};
 use super::super::super::{Lookup, Secret, Span};
 use super::super::Module;
 use super::value::{Evaluated, Value};
-use super::{Evaluator, FileText, Surroundings, TakenModule};
+use super::{ConfigValue, Evaluator, FileText, Surroundings, TakenModule};
 
 /// The arguments that a call passes to a function.
 #[derive(Clone, Default)]
@@ -17,6 +17,13 @@ pub struct CallArguments {
     named: Vec<(String, Evaluated)>,
     /// Whether the call passes `*args` or `**kwargs`.
     open: bool,
+}
+
+impl CallArguments {
+    /// The arguments of a call that is not looked at.
+    pub(in super::super) fn unknown() -> Self {
+        Self { open: true, ..Self::default() }
+    }
 }
 
 /// The function that creates the application, and its arguments.
@@ -101,6 +108,21 @@ impl<'a> Walkthrough<'a> {
             Value::Str(text) if !self.over => Some(Secret::new(text)),
             _ => None,
         }
+    }
+
+    /// The path that an expression evaluates to, unless it is derived from a variable.
+    pub(in super::super) fn path(&mut self, expression: &'a Expr) -> Option<String> {
+        let evaluated = self.machine.expression(expression).ok()?;
+        match evaluated.value {
+            Value::Str(path) | Value::Path(path) if !self.over && !evaluated.secret => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The value of an expression, unless it is derived from a variable.
+    pub(in super::super) fn shown(&mut self, expression: &'a Expr) -> Option<ConfigValue> {
+        let evaluated = self.machine.expression(expression).ok()?;
+        (!self.over && !evaluated.secret).then(|| evaluated.value.into_config())
     }
 
     /// The name of a mapping and the key that an expression looks up in it: `config[name]`. The key
