@@ -3,7 +3,7 @@ use std::collections::{HashMap, HashSet};
 use crate::facts::gunicorn::UnknownName;
 use crate::facts::lost::{LossKind, LostAssignment};
 use crate::facts::release::{InFiles, Need, Reader, VariableUse};
-use crate::facts::{App, Why};
+use crate::facts::{App, Place, Why};
 use crate::rule::prelude::{Span, nearest_within};
 use crate::rule::{EvidenceKind, Finding, Severity, Sink};
 
@@ -24,8 +24,12 @@ crate::rule! {
     /// `env_file` of pydantic-settings. Only names are kept of them. Where such a file is not known,
     /// and in a repository, which does not have it, the variable is skipped.
     ///
+    /// Proved by `environment-variable-removed`: the site was up until its next restart; then no worker
+    /// started, and every request got 502.
+    ///
     /// `DefaultEnvironment=` of systemd's own settings counts as set. A variable that only the running
-    /// master has, as `systemctl set-environment` leaves it, is a warning: it is lost at the next boot.
+    /// master has, as `systemctl set-environment` leaves it, is a warning: it is lost at the next boot. An
+    /// environment file that was changed after the master started makes it an error: the next start fails.
     ///
     /// Proved by `dotenv-variable-missing`: the reload returned 0, the master exited with KeyError, and
     /// every request got 502.
@@ -356,6 +360,20 @@ fn told_at_the_next_start<'s>(
     span: Span,
     out: &'s mut Sink,
 ) -> &'s mut Finding {
+    if let Some(path) = changed_since_the_start(app) {
+        return out
+            .report(format!(
+                "the next start takes the site down: the code needs {name}, which gunicorn's master \
+                 still has, and no file sets it any more"
+            ))
+            .at(span, "raises without it")
+            .evidence(
+                EvidenceKind::File,
+                format!("{} was changed after gunicorn started", path.display()),
+            )
+            .help(help(app, name))
+            .subject(name);
+    }
     out.report(format!(
         "after the next boot no worker starts: the code needs {name}, which gunicorn's master was \
          started with, and no file sets it"
@@ -368,6 +386,15 @@ fn told_at_the_next_start<'s>(
         help(app, name)
     ))
     .subject(name)
+}
+
+/// An environment file that is younger than the master, so that a line may have been taken out of it.
+fn changed_since_the_start(app: &App) -> Option<&std::path::Path> {
+    let master = app.processes.ok()?.masters.last()?;
+    let started = *master.process.started.ok()?;
+    let files = app.environment.files.iter().flat_map(|file| &file.places);
+    let younger = |place: &&Place| place.metadata().is_some_and(|found| found.mtime > started);
+    files.filter(younger).map(|place| place.path.as_path()).next()
 }
 
 /// The name of the configuration file that gunicorn ignores and that sets it, `env = {…}`.
