@@ -1,6 +1,6 @@
 //! `proxy_pass` with a URL that nginx refuses or misreads.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use crate::facts::gunicorn::SettingValue;
 use crate::facts::nginx::{Address, Destination, LocationKind, Malformed, Model, Pass, Protocol};
@@ -154,16 +154,15 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let uwsgi_apps: Vec<&App> = with(speaks_uwsgi);
     directories(model, out);
     crate::rules::script_name::check(deployment, out);
-    let mut seen = HashSet::new();
+    let mut seen = FxHashSet::default();
     for destination in &deployment.nginx.destinations {
-        if seen.contains(&destination.word) {
+        let Some(pass) = destination.pass(model) else { continue };
+        if !seen.insert(destination.word) {
             continue;
         }
-        let Some(pass) = destination.pass(model) else { continue };
         match &pass.malformed {
             Some(Malformed::HttpsToUnix) => {}
             Some(malformed) => {
-                seen.insert(destination.word);
                 report(model, destination, pass, malformed, out);
                 continue;
             }
@@ -174,22 +173,13 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             expects_uwsgi(&uwsgi_apps, destination, pass, out);
         }
         match destination.protocol {
-            Protocol::Http => {
-                seen.insert(destination.word);
-                encrypted(&encrypted_apps, model, destination, pass, out);
-            }
-            Protocol::Https => {
-                seen.insert(destination.word);
-                plain(deployment, model, destination, pass, out);
-            }
+            Protocol::Http => encrypted(&encrypted_apps, model, destination, pass, out),
+            Protocol::Https => plain(deployment, model, destination, pass, out),
             Protocol::Grpc
             | Protocol::Uwsgi
             | Protocol::Fastcgi
             | Protocol::Scgi
-            | Protocol::Memcached => {
-                seen.insert(destination.word);
-                foreign(deployment, destination, pass, out);
-            }
+            | Protocol::Memcached => foreign(deployment, destination, pass, out),
         }
     }
     Ok(())

@@ -139,9 +139,10 @@ impl Endpoint {
     /// runs (`tmpfiles.d/var.conf`, file-hierarchy(7)).
     pub fn unix(path: &Path) -> Self {
         let path = tidy(path);
+        let below = path.as_os_str().as_encoded_bytes().starts_with(b"/var/run");
         match path.strip_prefix("/var/run") {
-            Ok(rest) => Self::Unix(Path::new("/run").join(rest)),
-            Err(_) => Self::Unix(path),
+            Ok(rest) if below => Self::Unix(Path::new("/run").join(rest)),
+            _ => Self::Unix(path),
         }
     }
 

@@ -412,7 +412,7 @@ fn user(machine: &Machine, model: &Model) -> Known<Identity> {
 }
 
 fn destinations(model: &Model) -> Vec<Destination> {
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(model.locations.len());
     for server in &model.servers {
         for pass in &server.handling.passes {
             found.push(destination(model, server.id, None, pass));

@@ -1,7 +1,8 @@
 //! The ways from nginx to an application: server → location → pass → peer → socket.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
+
+use rustc_hash::FxHashMap;
 
 use super::endpoint::{Bound, Endpoint};
 use super::nginx::StaticRoot;
@@ -30,15 +31,15 @@ pub struct Route {
 
 /// What sockets are looked up by.
 #[derive(PartialEq, Eq, Hash)]
-enum SocketKey {
-    Path(PathBuf),
+enum SocketKey<'e> {
+    Path(&'e Path),
     Port(u16),
 }
 
-impl SocketKey {
-    fn of(endpoint: &Endpoint) -> Self {
+impl<'e> SocketKey<'e> {
+    fn of(endpoint: &'e Endpoint) -> Self {
         match endpoint {
-            Endpoint::Unix(path) => Self::Path(path.clone()),
+            Endpoint::Unix(path) => Self::Path(path),
             Endpoint::Tcp { port, .. } => Self::Port(*port),
         }
     }
@@ -47,7 +48,7 @@ impl SocketKey {
 /// Joins nginx's peers with the applications' sockets. Returns each application's routes, and
 /// marks the destinations that lead to one.
 pub fn connect(nginx: &mut Nginx, bounds: &[&Known<Vec<Bound>>]) -> Vec<Vec<Route>> {
-    let mut sockets: HashMap<SocketKey, Vec<(usize, usize)>> = HashMap::new();
+    let mut sockets: FxHashMap<SocketKey<'_>, Vec<(usize, usize)>> = FxHashMap::default();
     for (app, bounds) in bounds.iter().enumerate() {
         for (index, bound) in bounds.ok().into_iter().flatten().enumerate() {
             sockets.entry(SocketKey::of(&bound.endpoint)).or_default().push((app, index));

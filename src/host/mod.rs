@@ -387,6 +387,9 @@ pub fn holds_git(host: &dyn Host, directory: &Path) -> bool {
 
 /// Removes `.`, `..` and doubled slashes from an absolute path, by its text alone.
 pub fn tidy(path: &Path) -> PathBuf {
+    if is_tidy(path.as_os_str().as_encoded_bytes()) {
+        return path.to_owned();
+    }
     let mut tidied = PathBuf::new();
     for component in path.components() {
         match component {
@@ -402,4 +405,14 @@ pub fn tidy(path: &Path) -> PathBuf {
         }
     }
     tidied
+}
+
+/// Whether there is surely nothing to remove, which most paths show by a look at their slashes.
+fn is_tidy(path: &[u8]) -> bool {
+    let kept = |slash: usize| match path.get(slash + 1) {
+        None | Some(b'/') => false,
+        Some(b'.') => !matches!(path.get(slash + 2), None | Some(b'/' | b'.')),
+        Some(_) => true,
+    };
+    path.first() != Some(&b'.') && memchr::memchr_iter(b'/', path).all(kept)
 }

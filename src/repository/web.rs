@@ -75,7 +75,7 @@ pub(super) fn read_all(
 /// its end (`{% if %}`), the words tell.
 fn passes(model: &Model) -> bool {
     let cut = model.config.trees.iter().filter(|tree| tree.fault.is_some());
-    model.config.directives().any(|directive| directive.name().ends_with(b"_pass"))
+    model.config.named_any(|name| name.ends_with(b"_pass")).next().is_some()
         || cut.into_iter().any(|tree| memchr::memmem::find(&tree.file.bytes, b"_pass ").is_some())
 }
 

@@ -7,7 +7,7 @@ use super::config::{Config, DirectiveId, DirectiveRef, has_placeholder, small};
 use super::fault::{Fault, FaultKind};
 use super::id::{LocationId, ServerId, UpstreamId};
 use super::location::{Handling, Location, read_head, words_of};
-use super::model::{Model, expand, name_hash};
+use super::model::{Model, expand};
 use super::pass;
 use super::scope::Scope;
 use super::server::{Listen, Server, ServerName};
@@ -33,9 +33,8 @@ fn build(config: Config) -> Model {
         upstreams: Vec::new(),
         variables: super::variables::Variables::default(),
         faults,
-        simple: Vec::new(),
         unread,
-        groups: HashMap::new(),
+        groups: pass::Groups::default(),
     };
     let mut walk = BuildWalk {
         scopes: Vec::with_capacity(model.config.len()),
@@ -46,7 +45,6 @@ fn build(config: Config) -> Model {
         locations: Vec::new(),
         upstreams: Vec::new(),
         variables: super::variables::Variables::default(),
-        simple: Vec::new(),
         faults: Vec::new(),
         version: model.config.version,
     };
@@ -54,22 +52,12 @@ fn build(config: Config) -> Model {
         walk.directive(&directive);
     }
     let BuildWalk {
-        passes,
-        user,
-        servers,
-        locations,
-        upstreams,
-        variables,
-        simple,
-        faults,
-        scopes,
-        ..
+        passes, user, servers, locations, upstreams, variables, faults, scopes, ..
     } = walk;
     model.user = user;
     (model.servers, model.locations, model.upstreams) = (servers, locations, upstreams);
-    (model.variables, model.simple) = (variables, simple);
+    model.variables = variables;
     model.faults.extend(faults);
-    model.simple.sort_unstable();
     for assignments in model.variables.assignments.values_mut() {
         assignments.sort_by_key(|assignment| assignment.server);
     }
@@ -90,24 +78,20 @@ struct BuildWalk {
     locations: Vec<Location>,
     upstreams: Vec<Upstream>,
     variables: super::variables::Variables,
-    simple: Vec<(u32, u32, u32)>,
     faults: Vec<Fault>,
     version: Option<Version>,
 }
 
 impl BuildWalk {
     fn directive(&mut self, directive: &DirectiveRef<'_>) {
-        let parent = directive.parent();
-        let around = match &parent {
-            Some(parent) => self.scopes.get(parent.id.0 as usize).copied().unwrap_or(Scope::Other),
+        let around = match directive.parent_id() {
+            Some(parent) => self.scopes.get(parent.0 as usize).copied().unwrap_or(Scope::Other),
             None if directive.inclusion().1 => Scope::Fragment,
             None => Scope::Main,
         };
         let name = directive.name();
         let scope = if directive.body() == Body::None {
             if around != Scope::Other {
-                let block = parent.map_or(u32::MAX, |parent| parent.id.0);
-                self.simple.push((block, name_hash(&name), directive.id.0));
                 self.simple(directive, &name, around);
             }
             Scope::Other
@@ -239,7 +223,7 @@ impl BuildWalk {
         let Some(server) = self.servers.get_mut(id.0 as usize) else { return };
         match name {
             b"listen" => {
-                server.listens.extend(Listen::read(directive, self.version, &mut self.faults));
+                Listen::read(directive, self.version, &mut self.faults, &mut server.listens);
             }
             b"server_name" => {
                 server.names.extend(directive.arguments().map(|word| ServerName::read(&word)));
@@ -271,11 +255,12 @@ fn note_unread(model: &mut Model, scopes: &[Scope]) {
 }
 
 fn name_groups(model: &mut Model) {
+    model.groups.reserve(model.upstreams.len());
     for upstream in &model.upstreams {
         if has_placeholder(&upstream.name.value) {
             continue;
         }
-        let name = upstream.name.value.to_ascii_lowercase();
+        let name = pass::lower(&upstream.name.value).into_owned();
         let first = *model.groups.entry(name).or_insert(upstream.id);
         if first != upstream.id
             && let Some(first) = model.upstreams.get(first.0 as usize)

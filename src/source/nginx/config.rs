@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::fault::Fault;
-use super::token::Word;
+use super::name_index::{NameId, NameIndex};
+use super::token::{Word, has_mark, text_of};
 use super::tree::{Body, Directive, NONE, Tree};
 use crate::host::HostError;
 use crate::source::{FileId, Span, placeholder};
@@ -58,6 +59,7 @@ pub(super) struct Node {
     pub parent: u32,
     pub subtree_end: u32,
     pub include: u32,
+    pub name: NameId,
 }
 
 /// One inclusion of one file.
@@ -88,6 +90,7 @@ pub struct Config {
     pub not_read: Vec<NotRead>,
     pub(super) nodes: Vec<Node>,
     pub(super) inclusions: Vec<Inclusion>,
+    pub(super) names: NameIndex,
 }
 
 impl Config {
@@ -112,6 +115,22 @@ impl Config {
     /// All directives, in the order nginx reads them.
     pub fn directives(&self) -> impl Iterator<Item = DirectiveRef<'_>> {
         (0..self.nodes.len()).filter_map(|index| self.get(DirectiveId(small(index))))
+    }
+
+    /// The directives with this name, in the order nginx reads them; lines of data are none.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = DirectiveRef<'_>> {
+        self.named_any(move |one| one == name.as_bytes())
+    }
+
+    /// The directives whose names fit, in the order nginx reads them; lines of data are none.
+    pub fn named_any(
+        &self,
+        fits: impl Fn(&[u8]) -> bool,
+    ) -> impl Iterator<Item = DirectiveRef<'_>> {
+        let names = self.names.all().filter(|(name, _)| fits(name));
+        let mut ids: Vec<u32> = names.flat_map(|(_, lines)| lines).map(|(_, id)| *id).collect();
+        ids.sort_unstable();
+        ids.into_iter().filter_map(|id| self.get(DirectiveId(id)))
     }
 
     /// Whether these two files were given separately and neither includes the other. Then it is not
@@ -253,9 +272,14 @@ impl<'c> DirectiveRef<'c> {
         self.directive.data
     }
 
+    /// The index of the block around it.
+    pub(super) fn parent_id(&self) -> Option<DirectiveId> {
+        (self.node.parent != NONE).then_some(DirectiveId(self.node.parent))
+    }
+
     /// The block around it; for a directive of an included file, this may be in the including file.
     pub fn parent(&self) -> Option<DirectiveRef<'c>> {
-        (self.node.parent != NONE).then(|| self.config.get(DirectiveId(self.node.parent))).flatten()
+        self.config.get(self.parent_id()?)
     }
 
     /// The directives in its block, including those of included files.
@@ -266,6 +290,11 @@ impl<'c> DirectiveRef<'c> {
     /// The `include` directives that lead here, outermost first.
     pub fn chain(&self) -> Vec<Span> {
         self.config.chain(self.id)
+    }
+
+    /// The index of its name; that of a line of data is no name's.
+    pub(super) fn name_id(&self) -> NameId {
+        self.node.name
     }
 
     /// The index of the inclusion that brought the directive, and whether that inclusion is part of
@@ -316,8 +345,8 @@ impl<'c> WordRef<'c> {
     /// The value as text; bytes that are not UTF-8 are replaced.
     pub fn text(&self) -> Cow<'c, str> {
         match self.value() {
-            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
-            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+            Cow::Borrowed(bytes) => text_of(bytes),
+            Cow::Owned(bytes) => Cow::Owned(text_of(&bytes).into_owned()),
         }
     }
 
@@ -335,10 +364,7 @@ impl<'c> WordRef<'c> {
     pub fn has_placeholder(&self) -> bool {
         let raw = self.word.raw(&self.tree.file.bytes);
         // Most words contain none of these bytes and need no closer look.
-        if !raw.iter().any(|byte| matches!(byte, b'{' | b'_' | b'@' | b'<' | b'%')) {
-            return false;
-        }
-        has_placeholder(&String::from_utf8_lossy(raw))
+        has_mark(raw) && has_placeholder(&text_of(raw))
     }
 }
 

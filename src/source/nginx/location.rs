@@ -101,15 +101,14 @@ pub(super) fn read_head(
     name: &[u8],
     faults: &mut Vec<Fault>,
 ) -> (LocationKind, Spanned<String>, bool) {
-    let all = joined(directive);
     let unknown = directive.arguments().any(|word| word.has_placeholder());
     match name {
-        b"if" => return (LocationKind::If, all, unknown),
-        b"limit_except" => return (LocationKind::LimitExcept, all, unknown),
+        b"if" => return (LocationKind::If, joined(directive), unknown),
+        b"limit_except" => return (LocationKind::LimitExcept, joined(directive), unknown),
         _ => {}
     }
     let (Some(first), second) = (directive.argument(0), directive.argument(1)) else {
-        return (LocationKind::Prefix, all, true);
+        return (LocationKind::Prefix, joined(directive), true);
     };
     let text = first.text();
     if let Some(second) = second {

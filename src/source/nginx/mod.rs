@@ -23,6 +23,7 @@ pub mod location;
 mod location_kind;
 mod lua;
 pub mod model;
+mod name_index;
 mod names;
 pub mod pass;
 mod pattern;

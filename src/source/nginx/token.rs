@@ -38,6 +38,7 @@ pub struct Word {
 
 impl Word {
     /// The bytes between the quotes, as they are in the file.
+    #[inline]
     pub fn raw<'a>(&self, source: &'a [u8]) -> &'a [u8] {
         let inset = u32::from(self.quote != Quote::None);
         let start = (self.start + inset) as usize;
@@ -45,9 +46,19 @@ impl Word {
     }
 
     /// The value that nginx sees; borrowed if nothing had to be decoded.
+    #[inline]
     pub fn value<'a>(&self, source: &'a [u8]) -> Cow<'a, [u8]> {
         let raw = self.raw(source);
         if self.escaped { decode(raw) } else { Cow::Borrowed(raw) }
+    }
+}
+
+/// Bytes as text; those that are not UTF-8 are replaced. Nearly all are, which is found out faster
+/// than what would have to be replaced.
+pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
     }
 }
 
@@ -99,6 +110,9 @@ const BLANK: u8 = 1;
 /// Bytes that end an unquoted word, or that need a closer look inside one.
 const STOP: u8 = 2;
 
+/// Bytes that every template's placeholder has one of.
+const MARK: u8 = 4;
+
 static CLASS: [u8; 256] = {
     let mut class = [0; 256];
     class[b' ' as usize] = BLANK | STOP;
@@ -106,14 +120,38 @@ static CLASS: [u8; 256] = {
     class[b'\r' as usize] = BLANK | STOP;
     class[b'\n' as usize] = BLANK | STOP;
     class[b';' as usize] = STOP;
-    class[b'{' as usize] = STOP;
+    class[b'{' as usize] = STOP | MARK;
     class[b'\\' as usize] = STOP;
     class[b'$' as usize] = STOP;
+    class[b'_' as usize] = MARK;
+    class[b'@' as usize] = MARK;
+    class[b'<' as usize] = MARK;
+    class[b'%' as usize] = MARK;
     class
 };
 
 fn class(byte: u8) -> u8 {
     CLASS[byte as usize]
+}
+
+/// Whether the bytes have one in them without which there is no placeholder.
+pub(super) fn has_mark(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| class(*byte) & MARK != 0)
+}
+
+/// The offset of the first byte from `at` on that is no white space.
+fn after_blanks(source: &[u8], mut at: usize) -> usize {
+    loop {
+        let rest = source.get(at..).unwrap_or_default();
+        // Lines are indented by runs of spaces.
+        if rest.first_chunk() == Some(b"    ") {
+            at += 4;
+        } else if rest.first().is_some_and(|byte| class(*byte) & BLANK != 0) {
+            at += 1;
+        } else {
+            return at;
+        }
+    }
 }
 
 /// Reads a file's words, directive by directive.
@@ -156,6 +194,7 @@ impl<'a> Tokenizer<'a> {
     ) -> Result<Ending, TokenFault> {
         let before = words.len();
         loop {
+            self.at = after_blanks(self.source, self.at);
             let Some(&byte) = self.source.get(self.at) else {
                 if words.len() > before {
                     return Err(self.end_in_directive(words.get(before)));
@@ -164,7 +203,6 @@ impl<'a> Tokenizer<'a> {
             };
             let start = self.at;
             match byte {
-                b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
                 b'{' if self.template && self.source[start..].starts_with(b"{{") => {
                     let word = self.bare(start)?;
                     words.push(word);
@@ -188,17 +226,37 @@ impl<'a> Tokenizer<'a> {
                     let word = self.quoted(start, byte)?;
                     words.push(word);
                 }
-                _ => {
-                    let word = self.bare(start)?;
-                    words.push(word);
-                }
+                _ => match self.plain(start) {
+                    Some(word) => words.push(word),
+                    None => {
+                        let word = self.bare(start)?;
+                        words.push(word);
+                    }
+                },
             }
         }
     }
 
+    /// A word without quotes whose every byte stands for itself, as most are; `None` for all others.
+    fn plain(&mut self, start: usize) -> Option<Word> {
+        let rest = self.source.get(start..)?;
+        let length = rest.iter().position(|byte| class(*byte) & STOP != 0)?;
+        let ended = match rest.get(length)? {
+            b'\\' | b'$' => false,
+            b'{' => !self.template,
+            _ => true,
+        };
+        // A word that fills nginx's buffer is judged where words are looked at byte by byte.
+        if !ended || length + 1 >= BUFFER {
+            return None;
+        }
+        self.at = start + length;
+        Some(Word { start: small(start), end: small(self.at), quote: Quote::None, escaped: false })
+    }
+
     fn comment(&mut self, start: usize) -> Result<(u32, u32), TokenFault> {
         let rest = &self.source[start..];
-        let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         // nginx counts a comment as the start of a word until its line ends.
         self.buffered(start, length)?;
         self.at = start + length;
