@@ -139,10 +139,13 @@ impl Endpoint {
     /// runs (`tmpfiles.d/var.conf`, file-hierarchy(7)).
     pub fn unix(path: &Path) -> Self {
         let path = tidy(path);
-        let below = path.as_os_str().as_encoded_bytes().starts_with(b"/var/run");
+        // Most are elsewhere, which their text shows sooner than their components.
+        if !path.as_os_str().as_encoded_bytes().starts_with(b"/var/run") {
+            return Self::Unix(path);
+        }
         match path.strip_prefix("/var/run") {
-            Ok(rest) if below => Self::Unix(Path::new("/run").join(rest)),
-            _ => Self::Unix(path),
+            Ok(rest) => Self::Unix(Path::new("/run").join(rest)),
+            Err(_) => Self::Unix(path),
         }
     }
 

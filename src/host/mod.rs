@@ -407,12 +407,10 @@ pub fn tidy(path: &Path) -> PathBuf {
     tidied
 }
 
-/// Whether there is surely nothing to remove, which most paths show by a look at their slashes.
+/// Whether there is surely nothing to remove, which most paths show by what is behind their slashes.
 fn is_tidy(path: &[u8]) -> bool {
-    let kept = |slash: usize| match path.get(slash + 1) {
-        None | Some(b'/') => false,
-        Some(b'.') => !matches!(path.get(slash + 2), None | Some(b'/' | b'.')),
-        Some(_) => true,
-    };
-    path.first() != Some(&b'.') && memchr::memchr_iter(b'/', path).all(kept)
+    let removed = |rest: &[u8]| matches!(rest, [] | [b'/', ..] | [b'.'] | [b'.', b'.' | b'/', ..]);
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    path.first() != Some(&b'.')
+        && slashes.into_iter().all(|(at, _)| !removed(path.get(at + 1..).unwrap_or_default()))
 }

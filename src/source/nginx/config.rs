@@ -363,7 +363,6 @@ impl<'c> WordRef<'c> {
     /// Whether the word contains a template's placeholder, so that its value is not known.
     pub fn has_placeholder(&self) -> bool {
         let raw = self.word.raw(&self.tree.file.bytes);
-        // Most words contain none of these bytes and need no closer look.
         has_mark(raw) && has_placeholder(&text_of(raw))
     }
 }
@@ -371,6 +370,10 @@ impl<'c> WordRef<'c> {
 /// Whether this text contains a template's placeholder. `${X}` counts if its name is in capitals:
 /// envsubst writes its names so, and nginx's own variables are never written so.
 pub(super) fn has_placeholder(text: &str) -> bool {
+    // Most words contain no such byte and need no closer look.
+    if !has_mark(text.as_bytes()) {
+        return false;
+    }
     let capitals = |rest: &str| {
         rest.find('}').is_some_and(|end| {
             end > 0

@@ -17,6 +17,7 @@ pub mod fault;
 mod id;
 mod include;
 pub mod installed;
+mod interner;
 mod known_variables;
 pub mod load;
 pub mod location;

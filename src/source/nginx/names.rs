@@ -1,14 +1,12 @@
 //! Names that a directive uses and something else must define, or nginx refuses to load the
 //! configuration: variables, zones, log formats.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-
-use rustc_hash::FxHashSet;
 
 use super::config::{Config, DirectiveId, DirectiveRef, WordRef};
 use super::directives;
 use super::fault::{Fault, FaultKind};
+use super::interner::Interner;
 use super::known_variables::{NEWEST, OF_FAMILIES, OWN_MODULES, VARIABLES, is_known};
 use super::scope::Scope;
 use super::variables::{Part, parts};
@@ -91,7 +89,7 @@ fn unknown_variables<'c>(
     scopes: &[Scope],
 ) -> BTreeMap<String, Vec<WordRef<'c>>> {
     // `$host` is in every site: a word whose variables are all known is parsed only once.
-    let mut fine: FxHashSet<Cow<'_, [u8]>> = FxHashSet::default();
+    let mut fine = Interner::default();
     let mut found = Vec::new();
     for (name, lines) in config.names.all() {
         let Some(first) = used_from(name) else { continue };
@@ -100,7 +98,7 @@ fn unknown_variables<'c>(
             for word in directive.arguments().skip(first) {
                 // Most words contain no variable and need no closer look.
                 let value = word.value();
-                if !value.contains(&b'$') || fine.contains(&value) || word.has_placeholder() {
+                if !value.contains(&b'$') || fine.find(&value).is_some() || word.has_placeholder() {
                     continue;
                 }
                 let before = found.len();
@@ -113,7 +111,7 @@ fn unknown_variables<'c>(
                     }
                 }
                 if found.len() == before {
-                    fine.insert(value);
+                    fine.number_of(&value);
                 }
             }
         }

@@ -112,6 +112,8 @@ const STOP: u8 = 2;
 
 /// Bytes that every template's placeholder has one of.
 const MARK: u8 = 4;
+/// Bytes that mean something where a word would start, besides those of [`STOP`].
+const START: u8 = 8;
 
 static CLASS: [u8; 256] = {
     let mut class = [0; 256];
@@ -123,6 +125,10 @@ static CLASS: [u8; 256] = {
     class[b'{' as usize] = STOP | MARK;
     class[b'\\' as usize] = STOP;
     class[b'$' as usize] = STOP;
+    class[b'}' as usize] = START;
+    class[b'#' as usize] = START;
+    class[b'"' as usize] = START;
+    class[b'\'' as usize] = START;
     class[b'_' as usize] = MARK;
     class[b'@' as usize] = MARK;
     class[b'<' as usize] = MARK;
@@ -195,6 +201,11 @@ impl<'a> Tokenizer<'a> {
         let before = words.len();
         loop {
             self.at = after_blanks(self.source, self.at);
+            // Most words are short and stand for themselves.
+            if let Some(word) = self.plain() {
+                words.push(word);
+                continue;
+            }
             let Some(&byte) = self.source.get(self.at) else {
                 if words.len() > before {
                     return Err(self.end_in_directive(words.get(before)));
@@ -226,32 +237,33 @@ impl<'a> Tokenizer<'a> {
                     let word = self.quoted(start, byte)?;
                     words.push(word);
                 }
-                _ => match self.plain(start) {
-                    Some(word) => words.push(word),
-                    None => {
-                        let word = self.bare(start)?;
-                        words.push(word);
-                    }
-                },
+                _ => {
+                    let word = self.bare(start)?;
+                    words.push(word);
+                }
             }
         }
     }
 
-    /// A word without quotes whose every byte stands for itself, as most are; `None` for all others.
-    fn plain(&mut self, start: usize) -> Option<Word> {
-        let rest = self.source.get(start..)?;
-        let length = rest.iter().position(|byte| class(*byte) & STOP != 0)?;
-        let ended = match rest.get(length)? {
-            b'\\' | b'$' => false,
-            b'{' => !self.template,
-            _ => true,
-        };
-        // A word that fills nginx's buffer is judged where words are looked at byte by byte.
-        if !ended || length + 1 >= BUFFER {
+    /// The word here, if it has no quotes and every byte in it stands for itself; `None` for all
+    /// others, and for what is no word.
+    #[inline]
+    fn plain(&mut self) -> Option<Word> {
+        let rest = self.source.get(self.at..)?;
+        if class(*rest.first()?) & (STOP | START) != 0 {
             return None;
         }
-        self.at = start + length;
-        Some(Word { start: small(start), end: small(self.at), quote: Quote::None, escaped: false })
+        // A word that fills nginx's buffer is judged where words are looked at byte by byte.
+        let near = rest.get(..BUFFER - 1).unwrap_or(rest);
+        let length = near.iter().position(|byte| class(*byte) & STOP != 0)?;
+        match near.get(length)? {
+            b'\\' | b'$' => return None,
+            b'{' if self.template => return None,
+            _ => {}
+        }
+        let start = small(self.at);
+        self.at += length;
+        Some(Word { start, end: small(self.at), quote: Quote::None, escaped: false })
     }
 
     fn comment(&mut self, start: usize) -> Result<(u32, u32), TokenFault> {

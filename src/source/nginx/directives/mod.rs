@@ -59,7 +59,7 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
             faults.extend(conflict.or_else(|| typos.check(&directive, found.name)));
             continue;
         };
-        if !found.is_judged() {
+        if !found.fits {
             faults.push(not_in_version(&directive, found.name, first, version));
             continue;
         }
@@ -85,7 +85,7 @@ fn doubles(config: &Config, looked: &[Option<Looked<'_>>]) -> FxHashMap<Directiv
     let mut doubles = FxHashMap::default();
     for ((_, lines), found) in config.names.all().zip(looked) {
         let Some(found) = found else { continue };
-        if !found.is_judged() || !found.lines.first().is_some_and(|line| line.once) {
+        if !found.fits || !found.lines.first().is_some_and(|line| line.once) {
             continue;
         }
         let blocks = lines.chunk_by(|one, next| one.0 == next.0);
@@ -138,7 +138,7 @@ struct Looked<'n> {
     lines: &'static [Directive],
     /// The forms in the installed version, or those of all versions if the installed one has none.
     forms: Vec<u32>,
-    /// Whether the installed version has the directive.
+    /// Whether the installed version may have the directive.
     fits: bool,
     /// The version without the directive, if there is one and the installed one is not known.
     gone: Option<Version>,
@@ -156,15 +156,10 @@ impl<'n> Looked<'n> {
             name,
             lines,
             forms: mine.flat_map(|line| line.forms).copied().collect(),
-            fits,
+            fits: fits || ALSO_OF_OTHERS.contains(&name),
             gone,
             parameter: Parameter::of(name),
         }
-    }
-
-    /// Whether the installed version may have the directive.
-    fn is_judged(&self) -> bool {
-        self.fits || ALSO_OF_OTHERS.contains(&self.name)
     }
 }
 
@@ -231,7 +226,10 @@ fn form(directive: &DirectiveRef<'_>, name: &str, forms: &[u32], mask: u32) -> O
     let Some(form) = shaped().find(|form| takes(*form, count)) else {
         return misplaced(directive, name, here().next().is_some(), shaped().next().is_some());
     };
-    let flag = directive.argument(0).filter(|_| form & FLAG != 0)?;
+    if form & FLAG == 0 {
+        return None;
+    }
+    let flag = directive.argument(0)?;
     let value = flag.text();
     if flag.has_placeholder()
         || value.eq_ignore_ascii_case("on")
