@@ -155,6 +155,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     directories(model, out);
     crate::rules::script_name::check(deployment, out);
     let mut seen = FxHashSet::default();
+    seen.reserve(deployment.nginx.destinations.len());
     for destination in &deployment.nginx.destinations {
         let Some(pass) = destination.pass(model) else { continue };
         if !seen.insert(destination.word) {
@@ -314,10 +315,10 @@ fn encrypted(apps: &[&App], model: &Model, destination: &Destination, pass: &Pas
 fn directories(model: &Model, out: &mut Sink) {
     for peer in model.upstreams.iter().flat_map(|group| &group.peers) {
         let Some(Address::Unix(path)) = &peer.address else { continue };
-        let path = path.to_string_lossy();
-        if !path.ends_with('/') {
+        if !path.as_os_str().as_encoded_bytes().ends_with(b"/") {
             continue;
         }
+        let path = path.to_string_lossy();
         let right = format!("unix:{}", path.trim_end_matches('/'));
         out.report(format!(
             "every request gets 502: nginx reads {path} as a directory, because of the slash at \

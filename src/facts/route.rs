@@ -1,6 +1,6 @@
 //! The ways from nginx to an application: server → location → pass → peer → socket.
 
-use std::path::Path;
+use std::ffi::OsStr;
 
 use rustc_hash::FxHashMap;
 
@@ -32,14 +32,15 @@ pub struct Route {
 /// What sockets are looked up by.
 #[derive(PartialEq, Eq, Hash)]
 enum SocketKey<'e> {
-    Path(&'e Path),
+    /// Endpoints' paths are tidied, so that the same path has the same text.
+    Path(&'e OsStr),
     Port(u16),
 }
 
 impl<'e> SocketKey<'e> {
     fn of(endpoint: &'e Endpoint) -> Self {
         match endpoint {
-            Endpoint::Unix(path) => Self::Path(path),
+            Endpoint::Unix(path) => Self::Path(path.as_os_str()),
             Endpoint::Tcp { port, .. } => Self::Port(*port),
         }
     }
@@ -56,7 +57,7 @@ pub fn connect(nginx: &mut Nginx, bounds: &[&Known<Vec<Bound>>]) -> Vec<Vec<Rout
     }
     let mut routes = vec![Vec::new(); bounds.len()];
     for (index, destination) in nginx.destinations.iter_mut().enumerate() {
-        for peer in &destination.peers {
+        for peer in destination.peers.iter() {
             let Some(near) = sockets.get(&SocketKey::of(&peer.endpoint)) else { continue };
             for (app, bound) in near {
                 let Some(socket) = bounds[*app].ok().and_then(|list| list.get(*bound)) else {
@@ -86,7 +87,7 @@ impl Nginx {
     /// `upstream`.
     pub fn asked_beside(&self, routes: &[Route]) -> Vec<Endpoint> {
         let ways = routes.iter().filter_map(|route| self.destinations.get(route.destination));
-        let others = ways.flat_map(|way| &way.peers).map(|peer| peer.endpoint.clone());
+        let others = ways.flat_map(|way| way.peers.iter()).map(|peer| peer.endpoint.clone());
         routes.iter().map(|route| route.endpoint.clone()).chain(others).collect()
     }
 

@@ -45,7 +45,7 @@ pub(super) fn read_all(
                 included.push((tree.file.path.clone(), path.clone()));
             }
         }
-        let peers = nginx.destinations.iter().flat_map(|destination| &destination.peers);
+        let peers = nginx.destinations.iter().flat_map(|destination| destination.peers.iter());
         found.push(WebFile {
             path: path.clone(),
             peers: peers.map(|peer| peer.endpoint.clone()).collect(),

@@ -9,6 +9,7 @@ use super::id::{LocationId, ServerId, UpstreamId};
 use super::location::{Handling, Location, read_head, words_of};
 use super::model::{Model, expand};
 use super::pass;
+use super::says::Says;
 use super::scope::Scope;
 use super::server::{Listen, Server, ServerName};
 use super::tree::Body;
@@ -37,6 +38,7 @@ fn build(config: Config) -> Model {
         groups: pass::Groups::default(),
     };
     let mut walk = BuildWalk {
+        says: model.config.names.all().map(|(name, _)| Says::of(name)).collect(),
         scopes: Vec::with_capacity(model.config.len()),
         implicit: HashMap::new(),
         passes: Vec::new(),
@@ -69,6 +71,8 @@ fn build(config: Config) -> Model {
 }
 
 struct BuildWalk {
+    /// For each name, what its lines say.
+    says: Vec<Says>,
     scopes: Vec<Scope>,
     /// The implied server around bare locations, for each file of a fragment.
     implicit: HashMap<u32, ServerId>,
@@ -89,14 +93,14 @@ impl BuildWalk {
             None if directive.inclusion().1 => Scope::Fragment,
             None => Scope::Main,
         };
-        let name = directive.name();
         let scope = if directive.body() == Body::None {
             if around != Scope::Other {
-                self.simple(directive, &name, around);
+                let says = self.says.get(directive.name_id().index());
+                self.simple(directive, says.copied().unwrap_or(Says::Nothing), around);
             }
             Scope::Other
         } else {
-            self.block(directive, &name, around)
+            self.block(directive, &directive.name(), around)
         };
         self.scopes.push(scope);
     }
@@ -189,54 +193,53 @@ impl BuildWalk {
         id
     }
 
-    fn simple(&mut self, directive: &DirectiveRef<'_>, name: &[u8], around: Scope) {
+    fn simple(&mut self, directive: &DirectiveRef<'_>, says: Says, around: Scope) {
         match around {
-            Scope::Main if name == b"user" => self.user = Some(words_of(directive)),
-            Scope::Server(id) => self.in_server(directive, name, id),
-            Scope::Fragment if is_servers(name) => {
+            Scope::Main if says == Says::User => self.user = Some(words_of(directive)),
+            Scope::Server(id) => self.in_server(directive, says, id),
+            Scope::Fragment if says.is_servers() => {
                 let id = self.implicit_server(directive);
-                self.in_server(directive, name, id);
+                self.in_server(directive, says, id);
             }
             // A `proxy_pass` outside every block is meant to be included in a location.
-            Scope::Fragment if pass::is_pass(name) => {
+            Scope::Fragment if says == Says::Pass => {
                 let id = self.implicit_server(directive);
                 self.passes.push((directive.id, Scope::Server(id)));
             }
+            Scope::Location(_) if says == Says::Nothing => {}
             Scope::Location(id) => {
                 let Some(location) = self.locations.get_mut(id.0 as usize) else { return };
-                match name {
-                    b"set" => self.variables.add_assignment(directive, location.server, Some(id)),
-                    _ if pass::is_pass(name) => self.passes.push((directive.id, around)),
-                    _ => location.handling.take(directive, name),
+                match says {
+                    Says::Set => {
+                        self.variables.add_assignment(directive, location.server, Some(id));
+                    }
+                    Says::Pass => self.passes.push((directive.id, around)),
+                    _ => location.handling.take(directive, says),
                 }
             }
             Scope::Upstream(id) => {
                 if let Some(upstream) = self.upstreams.get_mut(id.0 as usize) {
-                    upstream.take(directive, name, self.version, &mut self.faults);
+                    let name = directive.name();
+                    upstream.take(directive, &name, self.version, &mut self.faults);
                 }
             }
             _ => {}
         }
     }
 
-    fn in_server(&mut self, directive: &DirectiveRef<'_>, name: &[u8], id: ServerId) {
+    fn in_server(&mut self, directive: &DirectiveRef<'_>, says: Says, id: ServerId) {
         let Some(server) = self.servers.get_mut(id.0 as usize) else { return };
-        match name {
-            b"listen" => {
+        match says {
+            Says::Listen => {
                 Listen::read(directive, self.version, &mut self.faults, &mut server.listens);
             }
-            b"server_name" => {
+            Says::ServerName => {
                 server.names.extend(directive.arguments().map(|word| ServerName::read(&word)));
             }
-            b"set" => self.variables.add_assignment(directive, id, None),
-            _ => server.handling.take(directive, name),
+            Says::Set => self.variables.add_assignment(directive, id, None),
+            _ => server.handling.take(directive, says),
         }
     }
-}
-
-/// Directives that make a fragment part of a `server`.
-fn is_servers(name: &[u8]) -> bool {
-    matches!(name, b"listen" | b"server_name" | b"set" | b"return" | b"rewrite" | b"try_files")
 }
 
 /// Marks each `upstream` and `map` as incomplete if it contains an `include` that was not read.

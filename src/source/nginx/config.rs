@@ -114,7 +114,7 @@ impl Config {
 
     /// All directives, in the order nginx reads them.
     pub fn directives(&self) -> impl Iterator<Item = DirectiveRef<'_>> {
-        (0..self.nodes.len()).filter_map(|index| self.get(DirectiveId(small(index))))
+        (0..).zip(&self.nodes).filter_map(|(id, node)| self.at(DirectiveId(id), node))
     }
 
     /// The directives with this name, in the order nginx reads them; lines of data are none.
@@ -153,7 +153,11 @@ impl Config {
 
     /// The directive with this index.
     pub fn get(&self, id: DirectiveId) -> Option<DirectiveRef<'_>> {
-        let node = self.nodes.get(id.0 as usize)?;
+        self.at(id, self.nodes.get(id.0 as usize)?)
+    }
+
+    #[inline]
+    fn at<'c>(&'c self, id: DirectiveId, node: &'c Node) -> Option<DirectiveRef<'c>> {
         let tree = self.trees.get(node.tree as usize)?;
         let directive = tree.directives.get(node.directive as usize)?;
         Some(DirectiveRef { config: self, id, node, tree, directive })
@@ -228,6 +232,11 @@ impl<'c> DirectiveRef<'c> {
     /// The place of the first word.
     pub fn name_span(&self) -> Span {
         self.words().next().map_or_else(|| self.span(), |word| word.span())
+    }
+
+    /// How many words there are after the name.
+    pub(super) fn argument_count(&self) -> usize {
+        (self.directive.words as usize).saturating_sub(1)
     }
 
     /// The words after the name.

@@ -2,21 +2,21 @@
 
 use std::hash::Hasher;
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHasher;
 
 /// The texts, in the order in which they first came.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
     texts: Vec<Interned>,
-    /// The latest text with this hash.
-    latest: FxHashMap<u64, usize>,
+    /// The numbers of the texts, each at the place that its hash says or at the next one that was
+    /// free; at least half of the places are free. Their number is a power of two.
+    places: Vec<Option<u32>>,
 }
 
 #[derive(Debug)]
 struct Interned {
     text: Box<[u8]>,
-    /// An earlier text with the same hash, which hardly any has.
-    earlier: Option<usize>,
+    hash: u64,
 }
 
 impl Interner {
@@ -24,12 +24,15 @@ impl Interner {
     #[inline]
     pub(super) fn number_of(&mut self, text: &[u8]) -> usize {
         let hash = hash(text);
-        self.find_hashed(text, hash).unwrap_or_else(|| self.add(text, hash))
+        match self.find_hashed(text, hash) {
+            Ok(number) => number,
+            Err(_) => self.add(text, hash),
+        }
     }
 
     /// The number of a text, if it came before.
     pub(super) fn find(&self, text: &[u8]) -> Option<usize> {
-        self.find_hashed(text, hash(text))
+        self.find_hashed(text, hash(text)).ok()
     }
 
     /// All texts; their numbers count from 0.
@@ -37,24 +40,41 @@ impl Interner {
         self.texts.iter().map(|known| known.text.as_ref())
     }
 
+    /// The number of a text, or the free place where it belongs.
     #[inline]
-    fn find_hashed(&self, text: &[u8], hash: u64) -> Option<usize> {
-        let mut at = self.latest.get(&hash).copied();
-        while let Some(number) = at {
-            let known = self.texts.get(number)?;
-            if is_same(&known.text, text) {
-                return Some(number);
+    fn find_hashed(&self, text: &[u8], hash: u64) -> Result<usize, usize> {
+        let last = self.places.len().wrapping_sub(1);
+        let mut at = hash as usize & last;
+        loop {
+            let Some(Some(number)) = self.places.get(at) else { return Err(at) };
+            let number = *number as usize;
+            let known = self.texts.get(number);
+            if known.is_some_and(|known| known.hash == hash && is_same(&known.text, text)) {
+                return Ok(number);
             }
-            at = known.earlier;
+            at = (at + 1) & last;
         }
-        None
     }
 
     fn add(&mut self, text: &[u8], hash: u64) -> usize {
         let number = self.texts.len();
-        let earlier = self.latest.insert(hash, number);
-        self.texts.push(Interned { text: text.into(), earlier });
+        self.texts.push(Interned { text: text.into(), hash });
+        if self.texts.len() * 2 <= self.places.len() {
+            self.place(number);
+        } else {
+            self.places = vec![None; (self.texts.len() * 4).next_power_of_two()];
+            (0..self.texts.len()).for_each(|number| self.place(number));
+        }
         number
+    }
+
+    /// Puts a text that is nowhere yet into its place.
+    fn place(&mut self, number: usize) {
+        let Some(known) = self.texts.get(number) else { return };
+        let free = self.find_hashed(&known.text, known.hash).err();
+        if let Some(place) = free.and_then(|at| self.places.get_mut(at)) {
+            *place = u32::try_from(number).ok();
+        }
     }
 }
 

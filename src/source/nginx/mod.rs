@@ -28,6 +28,7 @@ mod name_index;
 mod names;
 pub mod pass;
 mod pattern;
+mod says;
 mod scope;
 pub mod server;
 pub mod token;

@@ -94,11 +94,14 @@ fn unknown_variables<'c>(
     for (name, lines) in config.names.all() {
         let Some(first) = used_from(name) else { continue };
         let lines = lines.iter().filter_map(|(_, id)| config.get(DirectiveId(*id)));
-        for directive in lines.filter(|line| is_of_http(line, scopes)) {
+        for directive in lines {
             for word in directive.arguments().skip(first) {
                 // Most words contain no variable and need no closer look.
                 let value = word.value();
-                if !value.contains(&b'$') || fine.find(&value).is_some() || word.has_placeholder() {
+                if !value.contains(&b'$') || fine.find(&value).is_some() {
+                    continue;
+                }
+                if word.has_placeholder() || !is_of_http(&directive, scopes) {
                     continue;
                 }
                 let before = found.len();

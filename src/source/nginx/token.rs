@@ -112,18 +112,18 @@ const STOP: u8 = 2;
 
 /// Bytes that every template's placeholder has one of.
 const MARK: u8 = 4;
-/// Bytes that mean something where a word would start, besides those of [`STOP`].
+/// Bytes that are not the first of a plain word.
 const START: u8 = 8;
 
 static CLASS: [u8; 256] = {
     let mut class = [0; 256];
-    class[b' ' as usize] = BLANK | STOP;
-    class[b'\t' as usize] = BLANK | STOP;
-    class[b'\r' as usize] = BLANK | STOP;
-    class[b'\n' as usize] = BLANK | STOP;
-    class[b';' as usize] = STOP;
-    class[b'{' as usize] = STOP | MARK;
-    class[b'\\' as usize] = STOP;
+    class[b' ' as usize] = BLANK | STOP | START;
+    class[b'\t' as usize] = BLANK | STOP | START;
+    class[b'\r' as usize] = BLANK | STOP | START;
+    class[b'\n' as usize] = BLANK | STOP | START;
+    class[b';' as usize] = STOP | START;
+    class[b'{' as usize] = STOP | START | MARK;
+    class[b'\\' as usize] = STOP | START;
     class[b'$' as usize] = STOP;
     class[b'}' as usize] = START;
     class[b'#' as usize] = START;
@@ -138,6 +138,20 @@ static CLASS: [u8; 256] = {
 
 fn class(byte: u8) -> u8 {
     CLASS[byte as usize]
+}
+
+/// How many bytes there are before the first of class [`STOP`].
+#[inline]
+fn length_before_stop(bytes: &[u8]) -> usize {
+    let is_stop = |byte: &u8| class(*byte) & STOP != 0;
+    // Eight bytes a turn.
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    for (turn, chunk) in chunks.iter().enumerate() {
+        if let Some(at) = chunk.iter().position(is_stop) {
+            return turn * 8 + at;
+        }
+    }
+    chunks.len() * 8 + rest.iter().position(is_stop).unwrap_or(rest.len())
 }
 
 /// Whether the bytes have one in them without which there is no placeholder.
@@ -201,10 +215,14 @@ impl<'a> Tokenizer<'a> {
         let before = words.len();
         loop {
             self.at = after_blanks(self.source, self.at);
-            // Most words are short and stand for themselves.
-            if let Some(word) = self.plain() {
+            if let Some((word, ended)) = self.plain() {
                 words.push(word);
-                continue;
+                self.at += 1;
+                match ended {
+                    b';' => return Ok(Ending::Semicolon),
+                    b'{' => return Ok(Ending::BlockStart),
+                    _ => continue,
+                }
             }
             let Some(&byte) = self.source.get(self.at) else {
                 if words.len() > before {
@@ -245,25 +263,32 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
-    /// The word here, if it has no quotes and every byte in it stands for itself; `None` for all
-    /// others, and for what is no word.
+    /// The word here and the byte that ends it, if it has no quotes and every byte in it stands for
+    /// itself, as in most words; `None` for all others, and for what is no word.
     #[inline]
-    fn plain(&mut self) -> Option<Word> {
+    fn plain(&mut self) -> Option<(Word, u8)> {
         let rest = self.source.get(self.at..)?;
-        if class(*rest.first()?) & (STOP | START) != 0 {
+        if class(*rest.first()?) & START != 0 {
             return None;
         }
         // A word that fills nginx's buffer is judged where words are looked at byte by byte.
         let near = rest.get(..BUFFER - 1).unwrap_or(rest);
-        let length = near.iter().position(|byte| class(*byte) & STOP != 0)?;
-        match near.get(length)? {
-            b'\\' | b'$' => return None,
-            b'{' if self.template => return None,
-            _ => {}
-        }
+        let mut length = length_before_stop(near);
+        let ended = loop {
+            match near.get(length)? {
+                // A `$` is as any other byte, but for what may follow it.
+                b'$' if !self.template && *near.get(length + 1)? != b'{' => {
+                    length += 1 + length_before_stop(near.get(length + 1..)?);
+                }
+                b'$' | b'\\' => return None,
+                b'{' if self.template => return None,
+                ended => break *ended,
+            }
+        };
         let start = small(self.at);
         self.at += length;
-        Some(Word { start, end: small(self.at), quote: Quote::None, escaped: false })
+        let word = Word { start, end: small(self.at), quote: Quote::None, escaped: false };
+        Some((word, ended))
     }
 
     fn comment(&mut self, start: usize) -> Result<(u32, u32), TokenFault> {

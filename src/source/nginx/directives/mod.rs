@@ -45,7 +45,7 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
         let around = match before {
             // What is around a line is around the next line of the block, too.
             Some((last, around)) if last == block && block.is_some() => around,
-            _ => Surroundings::of(&directive, scopes),
+            _ => Around::of(&directive, scopes),
         };
         before = Some((block, around));
         if around.scope == Scope::Other {
@@ -69,6 +69,7 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
         }
         match form(&directive, found.name, &found.forms, around.mask) {
             Some(fault) => faults.push(fault),
+            None if found.parameter.is_any() => {}
             None => faults.extend(found.parameter.check(&directive, found.name, version)),
         }
         if let Some(first) = doubles.get(&directive.id) {
@@ -104,7 +105,7 @@ fn doubles(config: &Config, looked: &[Option<Looked<'_>>]) -> FxHashMap<Directiv
 
 /// What a line's block says about it.
 #[derive(Clone, Copy)]
-struct Surroundings {
+struct Around {
     scope: Scope,
     /// The bit of the block.
     mask: u32,
@@ -113,7 +114,7 @@ struct Surroundings {
     events: bool,
 }
 
-impl Surroundings {
+impl Around {
     fn of(directive: &DirectiveRef<'_>, scopes: &[Scope]) -> Self {
         let parent = directive.parent();
         let scope = match &parent {
@@ -218,13 +219,16 @@ fn mask(around: Scope, parent: Option<&DirectiveRef<'_>>) -> u32 {
     }
 }
 
+#[inline]
 fn form(directive: &DirectiveRef<'_>, name: &str, forms: &[u32], mask: u32) -> Option<Fault> {
-    let count = directive.arguments().len();
+    let count = directive.argument_count();
     let block = directive.body() != Body::None;
-    let here = || forms.iter().copied().filter(|form| form & mask != 0);
-    let shaped = || here().filter(|form| (form & BLOCK != 0) == block);
-    let Some(form) = shaped().find(|form| takes(*form, count)) else {
-        return misplaced(directive, name, here().next().is_some(), shaped().next().is_some());
+    let is_here = |form: u32| form & mask != 0;
+    let is_shaped = |form: u32| is_here(form) && (form & BLOCK != 0) == block;
+    let Some(form) = forms.iter().find(|form| is_shaped(**form) && takes(**form, count)) else {
+        let (allowed, shaped) =
+            (forms.iter().any(|form| is_here(*form)), forms.iter().any(|form| is_shaped(*form)));
+        return misplaced(directive, name, allowed, shaped);
     };
     if form & FLAG == 0 {
         return None;
@@ -266,12 +270,13 @@ fn misplaced(
     Some(Fault::new(kind, directive.head_span(), message))
 }
 
+#[inline]
 fn takes(form: u32, count: usize) -> bool {
-    form & ANY != 0
+    (count < 8 && form & (1 << count) != 0)
+        || form & ANY != 0
         || (form & FLAG != 0 && count == 1)
         || (form & ONE_OR_MORE != 0 && count >= 1)
         || (form & TWO_OR_MORE != 0 && count >= 2)
-        || (count < 8 && form & (1 << count) != 0)
 }
 
 /// The fault of a wrong number of arguments. Too many often mean that the previous line lacks its

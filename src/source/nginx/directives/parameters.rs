@@ -5,7 +5,7 @@ use super::super::config::DirectiveRef;
 use super::super::fault::{Fault, FaultKind};
 use super::super::value::{parse_size, parse_time};
 use super::super::version::Version;
-use super::values::Value;
+use super::values::CheckedValue;
 
 /// The first version that accepts `keepalive 0;` and `keepalive N local;`.
 const KEEPALIVE_BY_DEFAULT: Version = Version(1, 29, 7);
@@ -24,7 +24,7 @@ pub(super) enum Parameter {
     /// A size.
     Size,
     /// A number, one of a few words, a condition.
-    Value(Value),
+    Value(CheckedValue),
     /// Anything else, which is not checked.
     Any,
 }
@@ -37,8 +37,13 @@ impl Parameter {
             "proxy_http_version" => Self::HttpVersion,
             _ if is_time(name) => Self::Time,
             "client_max_body_size" | "client_body_buffer_size" | "proxy_buffer_size" => Self::Size,
-            _ => Value::of(name).map_or(Self::Any, Self::Value),
+            _ => CheckedValue::of(name).map_or(Self::Any, Self::Value),
         }
+    }
+
+    /// Whether nothing is checked.
+    pub(super) fn is_any(self) -> bool {
+        matches!(self, Self::Any)
     }
 
     /// What nginx says about a value that it refuses.
@@ -77,9 +82,9 @@ fn measure(
     name: &str,
     fits: impl Fn(&[u8]) -> bool,
 ) -> Option<Fault> {
-    let word = directive.argument(0).filter(|word| !word.has_placeholder())?;
+    let word = directive.argument(0)?;
     let value = word.value();
-    if value.contains(&b'$') || fits(&value) {
+    if fits(&value) || value.contains(&b'$') || word.has_placeholder() {
         return None;
     }
     let message = format!("\"{name}\" directive invalid value \"{}\"", word.text());

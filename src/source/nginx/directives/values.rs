@@ -82,7 +82,7 @@ fn takes_a_number(directive: &str) -> bool {
 
 /// What a directive takes that takes a number or certain words.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Value {
+pub(super) enum CheckedValue {
     /// Nothing but these words.
     Words(&'static [&'static str]),
     /// Numbers.
@@ -99,7 +99,7 @@ pub(super) enum Value {
     LogLevel,
 }
 
-impl Value {
+impl CheckedValue {
     /// That of the directive with this name; `None` if it takes anything else.
     pub(super) fn of(name: &str) -> Option<Self> {
         if let Some(words) = words_of(name) {
