@@ -94,3 +94,23 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
     one.iter().zip(other).all(|(one, other)| one == other)
         && one_rest.iter().zip(other_rest).all(|(one, other)| one == other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Interner;
+
+    #[test]
+    fn each_text_keeps_its_number() {
+        let mut interner = Interner::default();
+        let texts: Vec<String> =
+            (0..1000).map(|number| "proxy_pass".repeat(number % 7) + &number.to_string()).collect();
+        for _ in 0..2 {
+            for (number, text) in texts.iter().enumerate() {
+                assert_eq!(interner.number_of(text.as_bytes()), number, "{text}");
+            }
+        }
+        assert_eq!(interner.find(b"7"), Some(7));
+        assert_eq!(interner.find(b"proxy_pas"), None);
+        assert!(interner.texts().eq(texts.iter().map(String::as_bytes)));
+    }
+}

@@ -471,3 +471,45 @@ fn shown(bytes: &[u8]) -> String {
 fn small(offset: usize) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Ending, Tokenizer};
+
+    fn words(source: &str) -> Option<Vec<&str>> {
+        let (mut words, mut comments) = (Vec::new(), Vec::new());
+        let ending = Tokenizer::new(source.as_bytes()).read(&mut words, &mut comments).ok()?;
+        assert!(matches!(ending, Ending::Semicolon | Ending::BlockStart), "{source}");
+        Some(words.iter().map(|word| &source[word.start as usize..word.end as usize]).collect())
+    }
+
+    #[test]
+    fn a_dollar_and_what_may_follow_it_are_part_of_a_word() {
+        for (source, expected) in [
+            ("a $b;", ["a", "$b"]),
+            ("a $;", ["a", "$"]),
+            ("a $$ ;", ["a", "$$"]),
+            ("a ${b}c;", ["a", "${b}c"]),
+            ("a x$b{", ["a", "x$b"]),
+            ("a x$\\;;", ["a", "x$\\;"]),
+            ("a\tb}\"#'\r\n;", ["a", "b}\"#'"]),
+            ("a \u{1}b\u{1f};", ["a", "\u{1}b\u{1f}"]),
+        ] {
+            assert_eq!(words(source), Some(expected.to_vec()), "{source}");
+        }
+    }
+
+    /// White space after a word is in the same buffer, a `;` is not.
+    #[test]
+    fn a_word_that_fills_the_buffer_is_refused() {
+        for (length, end, fits) in
+            [(4094, " ;", true), (4095, ";", true), (4095, " ;", false), (4096, ";", false)]
+        {
+            for start in ["x", "$"] {
+                let word = start.to_owned() + &"x".repeat(length - 1);
+                let source = format!("{word}{end}{}", " ".repeat(8));
+                assert_eq!(words(&source).is_some(), fits, "{start} {length} {end}");
+            }
+        }
+    }
+}
