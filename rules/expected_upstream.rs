@@ -59,7 +59,8 @@ fn leads(deployment: &Deployment, app: &App, meant: &Endpoint, out: &mut Sink) -
     };
     let nginx = &deployment.nginx;
     nginx.all_passes()?;
-    if nginx.destinations.iter().flat_map(|pass| &pass.peers).any(|peer| same(&peer.endpoint)) {
+    if nginx.destinations.iter().flat_map(|pass| pass.peers.iter()).any(|peer| same(&peer.endpoint))
+    {
         return Ok(());
     }
     if let Some(why) = nginx.destinations.iter().find_map(|pass| pass.open.as_ref()) {

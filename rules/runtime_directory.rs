@@ -111,7 +111,7 @@ fn is_shared(app: &App) -> bool {
 
 /// Does nginx know another socket in that directory? At a stop systemd would remove it too.
 fn has_neighbour(app: &App, path: &Path) -> bool {
-    let peers = app.nginx.destinations.iter().flat_map(|destination| &destination.peers);
+    let peers = app.nginx.destinations.iter().flat_map(|destination| destination.peers.iter());
     peers.into_iter().any(|peer| match &peer.endpoint {
         Endpoint::Unix(other) => other != path && other.parent() == path.parent(),
         Endpoint::Tcp { .. } => false,

@@ -124,7 +124,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 /// The first peer of nginx's that is the address.
 fn passes_to<'a>(app: &'a App, bound: &Bound) -> Option<&'a PeerEndpoint> {
-    let mut peers = app.nginx.destinations.iter().flat_map(|pass| &pass.peers);
+    let mut peers = app.nginx.destinations.iter().flat_map(|pass| pass.peers.iter());
     peers.find(|peer| peer.endpoint.reaches(&bound.endpoint) == Some(true))
 }
 

@@ -167,8 +167,8 @@ impl<'e> Attempts<'e> {
         // It may say that nginx asks nobody else, or when.
         let told = !upstreams.is_empty()
             && app.nginx.model.ok().is_some_and(|model| {
-                let mut names = model.config.directives().map(|directive| directive.name());
-                names.any(|name| memmem::find(&name, b"_next_upstream").is_some())
+                let says = |name: &[u8]| memmem::find(name, b"_next_upstream").is_some();
+                model.config.named_any(says).next().is_some()
             });
         for upstream in upstreams {
             let count = if told { None } else { peers(app, upstream) };

@@ -78,6 +78,6 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
 /// Does a site lead to its port by the other family of addresses? Then that is reported, by S604.
 fn wrong_family(deployment: &Deployment, app: &App) -> bool {
     let bounds = app.bounds().ok().map(Vec::as_slice).unwrap_or_default();
-    let mut peers = deployment.nginx.destinations.iter().flat_map(|to| &to.peers);
+    let mut peers = deployment.nginx.destinations.iter().flat_map(|to| to.peers.iter());
     peers.any(|peer| bounds.iter().any(|bound| peer.endpoint.misses_family(&bound.endpoint)))
 }

@@ -1,6 +1,6 @@
 //! `proxy_pass` with a URL that nginx refuses or misreads.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use crate::facts::gunicorn::SettingValue;
 use crate::facts::nginx::{Address, Destination, LocationKind, Malformed, Model, Pass, Protocol};
@@ -154,16 +154,16 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let uwsgi_apps: Vec<&App> = with(speaks_uwsgi);
     directories(model, out);
     crate::rules::script_name::check(deployment, out);
-    let mut seen = HashSet::new();
+    let mut seen = FxHashSet::default();
+    seen.reserve(deployment.nginx.destinations.len());
     for destination in &deployment.nginx.destinations {
-        if seen.contains(&destination.word) {
+        let Some(pass) = destination.pass(model) else { continue };
+        if !seen.insert(destination.word) {
             continue;
         }
-        let Some(pass) = destination.pass(model) else { continue };
         match &pass.malformed {
             Some(Malformed::HttpsToUnix) => {}
             Some(malformed) => {
-                seen.insert(destination.word);
                 report(model, destination, pass, malformed, out);
                 continue;
             }
@@ -174,22 +174,13 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             expects_uwsgi(&uwsgi_apps, destination, pass, out);
         }
         match destination.protocol {
-            Protocol::Http => {
-                seen.insert(destination.word);
-                encrypted(&encrypted_apps, model, destination, pass, out);
-            }
-            Protocol::Https => {
-                seen.insert(destination.word);
-                plain(deployment, model, destination, pass, out);
-            }
+            Protocol::Http => encrypted(&encrypted_apps, model, destination, pass, out),
+            Protocol::Https => plain(deployment, model, destination, pass, out),
             Protocol::Grpc
             | Protocol::Uwsgi
             | Protocol::Fastcgi
             | Protocol::Scgi
-            | Protocol::Memcached => {
-                seen.insert(destination.word);
-                foreign(deployment, destination, pass, out);
-            }
+            | Protocol::Memcached => foreign(deployment, destination, pass, out),
         }
     }
     Ok(())
@@ -324,10 +315,10 @@ fn encrypted(apps: &[&App], model: &Model, destination: &Destination, pass: &Pas
 fn directories(model: &Model, out: &mut Sink) {
     for peer in model.upstreams.iter().flat_map(|group| &group.peers) {
         let Some(Address::Unix(path)) = &peer.address else { continue };
-        let path = path.to_string_lossy();
-        if !path.ends_with('/') {
+        if !path.as_os_str().as_encoded_bytes().ends_with(b"/") {
             continue;
         }
+        let path = path.to_string_lossy();
         let right = format!("unix:{}", path.trim_end_matches('/'));
         out.report(format!(
             "every request gets 502: nginx reads {path} as a directory, because of the slash at \

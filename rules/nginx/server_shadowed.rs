@@ -630,7 +630,7 @@ impl Here<'_> {
         let finding = out
             .report("every request gets 502: all servers of the upstream are marked `down`")
             .at(pass.word, "passed on here");
-        for peer in &pass.peers {
+        for peer in pass.peers.iter() {
             finding.at(peer.span, "down");
         }
         finding

@@ -103,7 +103,7 @@ fn competes(app: &App, other: &Master) -> Result<Option<&'static str>, Why> {
         && other.running.ok().is_some_and(|running| running.arguments.last() == application.ok());
     // Somebody who tries a release by hand gives it a port of its own, which no visitor comes to.
     let passed = |listener: &Listener| {
-        let peers = app.nginx.destinations.iter().flat_map(|pass| &pass.peers);
+        let peers = app.nginx.destinations.iter().flat_map(|pass| pass.peers.iter());
         peers.into_iter().any(|peer| peer.endpoint.reaches(&listener.endpoint) != Some(false))
     };
     if same && own().next().is_some() && app.nginx.all_passes().is_ok() && !own().any(passed) {

@@ -63,7 +63,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     for listener in sockets.listeners.iter().filter(own) {
         let Endpoint::Tcp { host, .. } = &listener.endpoint else { continue };
-        let mut peers = app.nginx.destinations.iter().flat_map(|pass| &pass.peers);
+        let mut peers = app.nginx.destinations.iter().flat_map(|pass| pass.peers.iter());
         let peer = peers.find(|peer| peer.endpoint.reaches(&listener.endpoint) == Some(true));
         let Some(peer) = peer.filter(|_| host.is_open_to_others()) else { continue };
         out.report(format!(

@@ -116,15 +116,20 @@ fn held_back(finding: &Finding, comments: &mut [Comment], sources: &Sources) -> 
     held
 }
 
-/// Reports comments that look as if they suppress a finding but do not.
-fn near_misses(file: &SourceFile, problems: &mut Vec<Problem>) {
+/// Where the program's name is in a file, and behind each the offset after it.
+fn names_in(file: &SourceFile) -> Vec<(usize, usize)> {
     let ends = [b"octor".as_slice(), b"OCTOR"];
     let ends = ends.into_iter().flat_map(|end| memchr::memmem::find_iter(&file.bytes, end));
-    for end in ends.map(|at| at + b"octor".len()) {
-        let Some(at) = end.checked_sub(NAME.len()) else { continue };
-        if !file.bytes[at..end].eq_ignore_ascii_case(NAME) {
-            continue;
-        }
+    let ranges = ends.map(|at| at + b"octor".len()).filter_map(|end| {
+        let at = end.checked_sub(NAME.len())?;
+        file.bytes[at..end].eq_ignore_ascii_case(NAME).then_some((at, end))
+    });
+    ranges.collect()
+}
+
+/// Reports comments that look as if they suppress a finding but do not.
+fn near_misses(file: &SourceFile, names: &[(usize, usize)], problems: &mut Vec<Problem>) {
+    for (at, end) in names.iter().copied() {
         if file.bytes[at..].starts_with(MARK) {
             continue;
         }
@@ -169,8 +174,10 @@ fn collect(
     problems: &mut Vec<Problem>,
 ) {
     let file = sources.file(id);
-    near_misses(&file, problems);
-    for at in memchr::memmem::find_iter(&file.bytes, MARK) {
+    let named = names_in(&file);
+    near_misses(&file, &named, problems);
+    let marks = named.iter().map(|(at, _)| *at).filter(|at| file.bytes[*at..].starts_with(MARK));
+    for at in marks {
         let position = file.position(u32::try_from(at).unwrap_or(u32::MAX));
         let line = file.slice(file.line_span(position.line));
         let Some(before) = line.get(..position.column - 1) else { continue };

@@ -139,6 +139,10 @@ impl Endpoint {
     /// runs (`tmpfiles.d/var.conf`, file-hierarchy(7)).
     pub fn unix(path: &Path) -> Self {
         let path = tidy(path);
+        // Most are elsewhere, which their text shows sooner than their components.
+        if !path.as_os_str().as_encoded_bytes().starts_with(b"/var/run") {
+            return Self::Unix(path);
+        }
         match path.strip_prefix("/var/run") {
             Ok(rest) => Self::Unix(Path::new("/run").join(rest)),
             Err(_) => Self::Unix(path),

@@ -64,10 +64,7 @@ pub fn read(
     let mut log = ErrorLog { incomplete: incomplete.cloned(), ..ErrorLog::default() };
     let mut paths: Vec<PathBuf> = Vec::new();
     let mut main = false;
-    for directive in model.config.directives() {
-        if directive.name().as_ref() != b"error_log" {
-            continue;
-        }
+    for directive in model.config.named("error_log") {
         main |= directive.parent().is_none();
         let Some(word) = directive.argument(0) else { continue };
         let target = word.text();

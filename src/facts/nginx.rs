@@ -4,6 +4,7 @@
 pub(super) mod absent;
 mod certificates;
 pub mod descriptors;
+mod destinations;
 pub mod diverted;
 pub(super) mod dormant;
 pub mod logs;
@@ -18,13 +19,14 @@ use std::path::{Path, PathBuf};
 pub use absent::AbsentNginx;
 pub use certificates::{CertificateFile, LackingIssuer, ServedCertificate};
 pub use descriptors::Descriptors;
+use destinations::destinations;
+pub use destinations::{Destination, PeerEndpoint, tcp_host};
 pub use dormant::DormantPeer;
 pub use logs::UnopenedLog;
 pub use passwords::PasswordFile;
 pub use running::{ChangedFile, Running};
 pub use started::Invocation;
 
-use super::endpoint::{Endpoint, TcpHost};
 use super::place::{Identity, Place, tidy};
 use super::processes::Table;
 use super::{Given, Known, Machine, Origin, Problem, Request, Scope, Whose, Why};
@@ -85,40 +87,6 @@ pub struct Nginx {
     pub incomplete: Option<Why>,
     /// Why a file that was read is not known to its end.
     cut_short: Option<Why>,
-}
-
-/// One peer of a pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerEndpoint {
-    /// Where it is.
-    pub endpoint: Endpoint,
-    /// The word that names it: in `server` of the group, or in the pass itself.
-    pub span: Span,
-    /// `backup`.
-    pub backup: bool,
-    /// `down`.
-    pub down: bool,
-}
-
-/// A `proxy_pass` (`uwsgi_pass` …) and all that it can lead to.
-#[derive(Debug, Clone)]
-pub struct Destination {
-    /// The server that it is in.
-    pub server: ServerId,
-    /// The location, `None` if it is right in the server.
-    pub location: Option<LocationId>,
-    /// The protocol.
-    pub protocol: Protocol,
-    /// The URL.
-    pub word: Span,
-    /// The group, where it leads to one.
-    pub upstream: Option<UpstreamId>,
-    /// Its peers.
-    pub peers: Vec<PeerEndpoint>,
-    /// Why there may be other peers.
-    pub open: Option<Why>,
-    /// Is one of its peers a socket of an application that was looked at?
-    pub claimed: bool,
 }
 
 /// A `root` or `alias`.
@@ -409,99 +377,6 @@ fn user(machine: &Machine, model: &Model) -> Known<Identity> {
         }
     }
     Known::Value(identity, Origin::text(words.span))
-}
-
-fn destinations(model: &Model) -> Vec<Destination> {
-    let mut found = Vec::new();
-    for server in &model.servers {
-        for pass in &server.handling.passes {
-            found.push(destination(model, server.id, None, pass));
-        }
-    }
-    for location in &model.locations {
-        for pass in &location.handling.passes {
-            found.push(destination(model, location.server, Some(location.id), pass));
-        }
-    }
-    found
-}
-
-fn destination(
-    model: &Model,
-    server: ServerId,
-    location: Option<LocationId>,
-    pass: &Pass,
-) -> Destination {
-    let mut destination = Destination {
-        server,
-        location,
-        protocol: pass.protocol,
-        word: pass.word.span,
-        upstream: None,
-        peers: Vec::new(),
-        open: None,
-        claimed: false,
-    };
-    add_target(model, &pass.target, pass.word.span, &mut destination);
-    destination
-}
-
-fn add_target(model: &Model, target: &Target, span: Span, destination: &mut Destination) {
-    let mut peer = |endpoint| {
-        destination.peers.push(PeerEndpoint { endpoint, span, backup: false, down: false });
-    };
-    match target {
-        Target::Unix { path, .. } => peer(Endpoint::unix(path)),
-        Target::Address { host, port, .. } => {
-            peer(Endpoint::Tcp { host: tcp_host(host), port: *port });
-        }
-        Target::Group(id) => {
-            destination.upstream = Some(*id);
-            let Some(group) = model.upstream(*id) else { return };
-            if !group.complete {
-                let why = format!("not all peers of upstream {} are known", group.name.value);
-                destination.open = Some(Why::not_read(why));
-            }
-            for peer in &group.peers {
-                let endpoint = match &peer.address {
-                    Some(Address::Unix(path)) => Endpoint::unix(path),
-                    Some(Address::Inet { host, port }) => {
-                        Endpoint::Tcp { host: tcp_host(host), port: *port }
-                    }
-                    None => continue,
-                };
-                destination.peers.push(PeerEndpoint {
-                    endpoint,
-                    span: peer.word,
-                    backup: peer.backup,
-                    down: peer.down,
-                });
-            }
-        }
-        Target::Variable { values, complete } => {
-            for value in values {
-                // A value is never a variable again, so this goes one level deep.
-                add_target(model, &value.target, span, destination);
-            }
-            if !complete {
-                destination.open = Some(Why::depends("proxy_pass contains a variable"));
-            }
-        }
-        Target::Malformed(_) => {}
-        Target::Unknown => {
-            destination.open = Some(Why::not_understood("proxy_pass contains a placeholder"));
-        }
-    }
-}
-
-/// A host of nginx's as the kernel sees it.
-pub fn tcp_host(host: &Host) -> TcpHost {
-    match host {
-        Host::Any => TcpHost::AnyV4,
-        Host::AnyV6 => TcpHost::AnyV6 { only: false },
-        Host::Ip(address) => TcpHost::of(*address),
-        Host::Name(name) => TcpHost::parse(name),
-    }
 }
 
 /// Does the text stand for itself, without a variable of nginx or a template's placeholder?

@@ -1,7 +1,8 @@
 //! The ways from nginx to an application: server → location → pass → peer → socket.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+
+use rustc_hash::FxHashMap;
 
 use super::endpoint::{Bound, Endpoint};
 use super::nginx::StaticRoot;
@@ -30,15 +31,16 @@ pub struct Route {
 
 /// What sockets are looked up by.
 #[derive(PartialEq, Eq, Hash)]
-enum SocketKey {
-    Path(PathBuf),
+enum SocketKey<'e> {
+    /// Endpoints' paths are tidied, so that the same path has the same text.
+    Path(&'e OsStr),
     Port(u16),
 }
 
-impl SocketKey {
-    fn of(endpoint: &Endpoint) -> Self {
+impl<'e> SocketKey<'e> {
+    fn of(endpoint: &'e Endpoint) -> Self {
         match endpoint {
-            Endpoint::Unix(path) => Self::Path(path.clone()),
+            Endpoint::Unix(path) => Self::Path(path.as_os_str()),
             Endpoint::Tcp { port, .. } => Self::Port(*port),
         }
     }
@@ -47,7 +49,7 @@ impl SocketKey {
 /// Joins nginx's peers with the applications' sockets. Returns each application's routes, and
 /// marks the destinations that lead to one.
 pub fn connect(nginx: &mut Nginx, bounds: &[&Known<Vec<Bound>>]) -> Vec<Vec<Route>> {
-    let mut sockets: HashMap<SocketKey, Vec<(usize, usize)>> = HashMap::new();
+    let mut sockets: FxHashMap<SocketKey<'_>, Vec<(usize, usize)>> = FxHashMap::default();
     for (app, bounds) in bounds.iter().enumerate() {
         for (index, bound) in bounds.ok().into_iter().flatten().enumerate() {
             sockets.entry(SocketKey::of(&bound.endpoint)).or_default().push((app, index));
@@ -55,7 +57,7 @@ pub fn connect(nginx: &mut Nginx, bounds: &[&Known<Vec<Bound>>]) -> Vec<Vec<Rout
     }
     let mut routes = vec![Vec::new(); bounds.len()];
     for (index, destination) in nginx.destinations.iter_mut().enumerate() {
-        for peer in &destination.peers {
+        for peer in destination.peers.iter() {
             let Some(near) = sockets.get(&SocketKey::of(&peer.endpoint)) else { continue };
             for (app, bound) in near {
                 let Some(socket) = bounds[*app].ok().and_then(|list| list.get(*bound)) else {
@@ -85,7 +87,7 @@ impl Nginx {
     /// `upstream`.
     pub fn asked_beside(&self, routes: &[Route]) -> Vec<Endpoint> {
         let ways = routes.iter().filter_map(|route| self.destinations.get(route.destination));
-        let others = ways.flat_map(|way| &way.peers).map(|peer| peer.endpoint.clone());
+        let others = ways.flat_map(|way| way.peers.iter()).map(|peer| peer.endpoint.clone());
         routes.iter().map(|route| route.endpoint.clone()).chain(others).collect()
     }
 

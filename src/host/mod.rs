@@ -387,6 +387,9 @@ pub fn holds_git(host: &dyn Host, directory: &Path) -> bool {
 
 /// Removes `.`, `..` and doubled slashes from an absolute path, by its text alone.
 pub fn tidy(path: &Path) -> PathBuf {
+    if is_tidy(path.as_os_str().as_encoded_bytes()) {
+        return path.to_owned();
+    }
     let mut tidied = PathBuf::new();
     for component in path.components() {
         match component {
@@ -402,4 +405,12 @@ pub fn tidy(path: &Path) -> PathBuf {
         }
     }
     tidied
+}
+
+/// Whether there is surely nothing to remove, which most paths show by what is behind their slashes.
+fn is_tidy(path: &[u8]) -> bool {
+    let removed = |rest: &[u8]| matches!(rest, [] | [b'/', ..] | [b'.'] | [b'.', b'.' | b'/', ..]);
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    path.first() != Some(&b'.')
+        && slashes.into_iter().all(|(at, _)| !removed(path.get(at + 1..).unwrap_or_default()))
 }

@@ -45,7 +45,7 @@ pub(super) fn read_all(
                 included.push((tree.file.path.clone(), path.clone()));
             }
         }
-        let peers = nginx.destinations.iter().flat_map(|destination| &destination.peers);
+        let peers = nginx.destinations.iter().flat_map(|destination| destination.peers.iter());
         found.push(WebFile {
             path: path.clone(),
             peers: peers.map(|peer| peer.endpoint.clone()).collect(),
@@ -75,7 +75,7 @@ pub(super) fn read_all(
 /// its end (`{% if %}`), the words tell.
 fn passes(model: &Model) -> bool {
     let cut = model.config.trees.iter().filter(|tree| tree.fault.is_some());
-    model.config.directives().any(|directive| directive.name().ends_with(b"_pass"))
+    model.config.named_any(|name| name.ends_with(b"_pass")).next().is_some()
         || cut.into_iter().any(|tree| memchr::memmem::find(&tree.file.bytes, b"_pass ").is_some())
 }
 

@@ -15,7 +15,7 @@ const TEMPLATE: [&str; 16] = [
 /// which it has no such meaning, use [`find_with_dollar`].
 pub fn find(text: &str) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    (0..bytes.len()).find_map(|at| {
+    memchr::memchr3_iter(b'{', b'_', b'@', bytes).find_map(|at| {
         let rest = &bytes[at..];
         let length = match rest {
             [b'{', b'{' | b'%', ..] => closing(rest),
@@ -30,6 +30,9 @@ pub fn find(text: &str) -> Option<Range<usize>> {
 /// Whether a text contains a placeholder, or the opening of one that is cut off (`{{`, `{%`, `{#`,
 /// `<%`). For text from a template's line that may have been split into words.
 pub fn holds(text: &str) -> bool {
+    if memchr::memchr2(b'{', b'<', text.as_bytes()).is_none() {
+        return find(text).is_some();
+    }
     ["{{", "{%", "{#", "<%"].iter().any(|open| text.contains(open)) || find(text).is_some()
 }
 

@@ -147,10 +147,9 @@ pub fn internal(model: &Model, pass: &Destination) -> Option<Result<Span, Why>> 
     });
     let within = Why::depends("something in nginx may lead to an internal location");
     let server = model.server(pass.server).and_then(|server| server.directive);
-    let leads = |line: &DirectiveRef<'_>| {
-        let name = line.name();
+    let leads = |name: &[u8]| {
         let leads = matches!(
-            name.as_ref(),
+            name,
             b"try_files"
                 | b"rewrite"
                 | b"auth_request"
@@ -162,7 +161,7 @@ pub fn internal(model: &Model, pass: &Destination) -> Option<Result<Span, Why>> 
         );
         leads
             || [&b"js_"[..], b"perl"].iter().any(|start| name.starts_with(start))
-            || memchr::memmem::find(&name, b"_by_lua").is_some()
+            || memchr::memmem::find(name, b"_by_lua").is_some()
     };
     let here = |line: &DirectiveRef<'_>| {
         let mut at = line.parent();
@@ -184,7 +183,7 @@ pub fn internal(model: &Model, pass: &Destination) -> Option<Result<Span, Why>> 
     if answers
         || index
         || error_page_answers(model, location.id, 404)
-        || model.config.directives().filter(leads).any(|line| here(&line))
+        || model.config.named_any(leads).any(|line| here(&line))
     {
         return Some(Err(within));
     }

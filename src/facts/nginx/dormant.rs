@@ -61,11 +61,11 @@ pub(in super::super) fn read(sources: &Sources, nginx: &Nginx) -> Vec<DormantPee
         };
         let model = Model::new(config);
         for destination in destinations(&model) {
-            found.extend(destination.peers.into_iter().map(|peer| DormantPeer {
+            found.extend(destination.peers.iter().map(|peer| DormantPeer {
                 path: path.clone(),
                 linked: linked.contains(&resolved),
                 span: peer.span,
-                endpoint: peer.endpoint,
+                endpoint: peer.endpoint.clone(),
             }));
         }
     }

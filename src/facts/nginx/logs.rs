@@ -48,10 +48,8 @@ pub(super) fn unopened(
         |path: &Path| !matches!(sources.host().look(path).outcome, Outcome::Missing { .. });
     let mut known: HashMap<PathBuf, bool> = HashMap::new();
     let mut found = Vec::new();
-    for line in model.config.directives() {
-        if !matches!(line.name().as_ref(), b"access_log" | b"error_log") {
-            continue;
-        }
+    let is_log = |name: &[u8]| matches!(name, b"access_log" | b"error_log");
+    for line in model.config.named_any(is_log) {
         let Some(word) = line.argument(0).filter(|word| !word.has_placeholder()) else { continue };
         let text = word.text();
         if !text.starts_with('/') || !is_literal(&text) || text.contains('$') {

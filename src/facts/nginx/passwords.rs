@@ -19,11 +19,8 @@ pub struct PasswordFile {
 /// Those whose names hold no variable.
 pub(super) fn read(sources: &Sources, machine: &Machine, model: &Model) -> Vec<PasswordFile> {
     let mut seen = HashSet::new();
-    let lines = model.config.directives();
-    let words = lines
-        .filter(|line| line.name().as_ref() == b"auth_basic_user_file")
-        .filter_map(|line| line.argument(0))
-        .filter(|word| seen.insert(word.span()));
+    let lines = model.config.named("auth_basic_user_file");
+    let words = lines.filter_map(|line| line.argument(0)).filter(|word| seen.insert(word.span()));
     words
         .filter_map(|word| {
             let place = Place::look(sources.host(), &path_of(&word)?, machine.owners_known);

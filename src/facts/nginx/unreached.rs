@@ -28,12 +28,17 @@ pub struct IgnoredName<'m> {
 
 /// Every `conflicting server name` that clients may ask for, each place once.
 pub fn ignored_names(model: &Model) -> Vec<IgnoredName<'_>> {
+    let faults = model.faults.iter().filter(|fault| fault.kind == FaultKind::ConflictingServerName);
+    let mut faults = faults.peekable();
+    // Hardly any configuration has one, and there may be thousands of names.
+    if faults.peek().is_none() {
+        return Vec::new();
+    }
     let mut named: HashMap<Span, (&Server, &ServerName)> = HashMap::new();
     for server in &model.servers {
         named.extend(server.names.iter().map(|name| (name.span, (server, name))));
     }
     let mut seen = HashSet::new();
-    let faults = model.faults.iter().filter(|fault| fault.kind == FaultKind::ConflictingServerName);
     let mut found = Vec::new();
     for fault in faults {
         let Some((server, name)) = named.get(&fault.span) else { continue };

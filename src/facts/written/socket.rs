@@ -111,9 +111,9 @@ impl App {
         let nginx = &self.nginx;
         nginx.all_passes()?;
         let model = nginx.all_upstreams()?;
-        let passed = nginx.destinations.iter().flat_map(|destination| &destination.peers);
+        let passed = nginx.destinations.iter().flat_map(|destination| destination.peers.iter());
         let passed = passed.filter(|peer| peer.endpoint == *endpoint).map(|peer| peer.span);
-        let grouped = model.upstreams.iter().flat_map(|group| &group.peers).filter(|peer| {
+        let grouped = model.upstreams.iter().flat_map(|group| group.peers.iter()).filter(|peer| {
             matches!(&peer.address, Some(Address::Unix(path)) if Endpoint::unix(path) == *endpoint)
         });
         let mut found: Vec<Span> = passed.chain(grouped.map(|peer| peer.word)).collect();

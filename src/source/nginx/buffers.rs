@@ -21,15 +21,8 @@ const BUFFERS: u64 = 8;
 const ENDS: [&str; 3] = ["_buffer_size", "_buffers", "_busy_buffers_size"];
 
 pub(super) fn check(model: &Model, faults: &mut Vec<Fault>) {
-    // Hardly any configuration has such a directive: one pass over all directives finds them.
-    let stated: Vec<DirectiveRef<'_>> = model
-        .config
-        .directives()
-        .filter(|line| {
-            let name = line.name();
-            ENDS.iter().any(|end| name.ends_with(end.as_bytes())) && !line.is_data()
-        })
-        .collect();
+    let of_buffers = |name: &[u8]| ENDS.iter().any(|end| name.ends_with(end.as_bytes()));
+    let stated: Vec<DirectiveRef<'_>> = model.config.named_any(of_buffers).collect();
     if stated.is_empty() {
         return;
     }

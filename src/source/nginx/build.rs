@@ -7,8 +7,9 @@ use super::config::{Config, DirectiveId, DirectiveRef, has_placeholder, small};
 use super::fault::{Fault, FaultKind};
 use super::id::{LocationId, ServerId, UpstreamId};
 use super::location::{Handling, Location, read_head, words_of};
-use super::model::{Model, expand, name_hash};
+use super::model::{Model, expand};
 use super::pass;
+use super::says::Says;
 use super::scope::Scope;
 use super::server::{Listen, Server, ServerName};
 use super::tree::Body;
@@ -33,11 +34,11 @@ fn build(config: Config) -> Model {
         upstreams: Vec::new(),
         variables: super::variables::Variables::default(),
         faults,
-        simple: Vec::new(),
         unread,
-        groups: HashMap::new(),
+        groups: pass::Groups::default(),
     };
     let mut walk = BuildWalk {
+        says: model.config.names.all().map(|(name, _)| Says::of(name)).collect(),
         scopes: Vec::with_capacity(model.config.len()),
         implicit: HashMap::new(),
         passes: Vec::new(),
@@ -46,7 +47,6 @@ fn build(config: Config) -> Model {
         locations: Vec::new(),
         upstreams: Vec::new(),
         variables: super::variables::Variables::default(),
-        simple: Vec::new(),
         faults: Vec::new(),
         version: model.config.version,
     };
@@ -54,22 +54,12 @@ fn build(config: Config) -> Model {
         walk.directive(&directive);
     }
     let BuildWalk {
-        passes,
-        user,
-        servers,
-        locations,
-        upstreams,
-        variables,
-        simple,
-        faults,
-        scopes,
-        ..
+        passes, user, servers, locations, upstreams, variables, faults, scopes, ..
     } = walk;
     model.user = user;
     (model.servers, model.locations, model.upstreams) = (servers, locations, upstreams);
-    (model.variables, model.simple) = (variables, simple);
+    model.variables = variables;
     model.faults.extend(faults);
-    model.simple.sort_unstable();
     for assignments in model.variables.assignments.values_mut() {
         assignments.sort_by_key(|assignment| assignment.server);
     }
@@ -81,6 +71,8 @@ fn build(config: Config) -> Model {
 }
 
 struct BuildWalk {
+    /// For each name, what its lines say.
+    says: Vec<Says>,
     scopes: Vec<Scope>,
     /// The implied server around bare locations, for each file of a fragment.
     implicit: HashMap<u32, ServerId>,
@@ -90,29 +82,25 @@ struct BuildWalk {
     locations: Vec<Location>,
     upstreams: Vec<Upstream>,
     variables: super::variables::Variables,
-    simple: Vec<(u32, u32, u32)>,
     faults: Vec<Fault>,
     version: Option<Version>,
 }
 
 impl BuildWalk {
     fn directive(&mut self, directive: &DirectiveRef<'_>) {
-        let parent = directive.parent();
-        let around = match &parent {
-            Some(parent) => self.scopes.get(parent.id.0 as usize).copied().unwrap_or(Scope::Other),
+        let around = match directive.parent_id() {
+            Some(parent) => self.scopes.get(parent.0 as usize).copied().unwrap_or(Scope::Other),
             None if directive.inclusion().1 => Scope::Fragment,
             None => Scope::Main,
         };
-        let name = directive.name();
         let scope = if directive.body() == Body::None {
             if around != Scope::Other {
-                let block = parent.map_or(u32::MAX, |parent| parent.id.0);
-                self.simple.push((block, name_hash(&name), directive.id.0));
-                self.simple(directive, &name, around);
+                let says = self.says.get(directive.name_id().index());
+                self.simple(directive, says.copied().unwrap_or(Says::Nothing), around);
             }
             Scope::Other
         } else {
-            self.block(directive, &name, around)
+            self.block(directive, &directive.name(), around)
         };
         self.scopes.push(scope);
     }
@@ -205,54 +193,53 @@ impl BuildWalk {
         id
     }
 
-    fn simple(&mut self, directive: &DirectiveRef<'_>, name: &[u8], around: Scope) {
+    fn simple(&mut self, directive: &DirectiveRef<'_>, says: Says, around: Scope) {
         match around {
-            Scope::Main if name == b"user" => self.user = Some(words_of(directive)),
-            Scope::Server(id) => self.in_server(directive, name, id),
-            Scope::Fragment if is_servers(name) => {
+            Scope::Main if says == Says::User => self.user = Some(words_of(directive)),
+            Scope::Server(id) => self.in_server(directive, says, id),
+            Scope::Fragment if says.is_servers() => {
                 let id = self.implicit_server(directive);
-                self.in_server(directive, name, id);
+                self.in_server(directive, says, id);
             }
             // A `proxy_pass` outside every block is meant to be included in a location.
-            Scope::Fragment if pass::is_pass(name) => {
+            Scope::Fragment if says == Says::Pass => {
                 let id = self.implicit_server(directive);
                 self.passes.push((directive.id, Scope::Server(id)));
             }
+            Scope::Location(_) if says == Says::Nothing => {}
             Scope::Location(id) => {
                 let Some(location) = self.locations.get_mut(id.0 as usize) else { return };
-                match name {
-                    b"set" => self.variables.add_assignment(directive, location.server, Some(id)),
-                    _ if pass::is_pass(name) => self.passes.push((directive.id, around)),
-                    _ => location.handling.take(directive, name),
+                match says {
+                    Says::Set => {
+                        self.variables.add_assignment(directive, location.server, Some(id));
+                    }
+                    Says::Pass => self.passes.push((directive.id, around)),
+                    _ => location.handling.take(directive, says),
                 }
             }
             Scope::Upstream(id) => {
                 if let Some(upstream) = self.upstreams.get_mut(id.0 as usize) {
-                    upstream.take(directive, name, self.version, &mut self.faults);
+                    let name = directive.name();
+                    upstream.take(directive, &name, self.version, &mut self.faults);
                 }
             }
             _ => {}
         }
     }
 
-    fn in_server(&mut self, directive: &DirectiveRef<'_>, name: &[u8], id: ServerId) {
+    fn in_server(&mut self, directive: &DirectiveRef<'_>, says: Says, id: ServerId) {
         let Some(server) = self.servers.get_mut(id.0 as usize) else { return };
-        match name {
-            b"listen" => {
-                server.listens.extend(Listen::read(directive, self.version, &mut self.faults));
+        match says {
+            Says::Listen => {
+                Listen::read(directive, self.version, &mut self.faults, &mut server.listens);
             }
-            b"server_name" => {
+            Says::ServerName => {
                 server.names.extend(directive.arguments().map(|word| ServerName::read(&word)));
             }
-            b"set" => self.variables.add_assignment(directive, id, None),
-            _ => server.handling.take(directive, name),
+            Says::Set => self.variables.add_assignment(directive, id, None),
+            _ => server.handling.take(directive, says),
         }
     }
-}
-
-/// Directives that make a fragment part of a `server`.
-fn is_servers(name: &[u8]) -> bool {
-    matches!(name, b"listen" | b"server_name" | b"set" | b"return" | b"rewrite" | b"try_files")
 }
 
 /// Marks each `upstream` and `map` as incomplete if it contains an `include` that was not read.
@@ -271,11 +258,12 @@ fn note_unread(model: &mut Model, scopes: &[Scope]) {
 }
 
 fn name_groups(model: &mut Model) {
+    model.groups.reserve(model.upstreams.len());
     for upstream in &model.upstreams {
         if has_placeholder(&upstream.name.value) {
             continue;
         }
-        let name = upstream.name.value.to_ascii_lowercase();
+        let name = pass::lower(&upstream.name.value).into_owned();
         let first = *model.groups.entry(name).or_insert(upstream.id);
         if first != upstream.id
             && let Some(first) = model.upstreams.get(first.0 as usize)

@@ -1,7 +1,7 @@
 //! What nginx refuses or warns about, as far as the files alone show it: duplicates, and directives
 //! that its own modules would refuse.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::address::{Address, Host};
 use super::buffers;
@@ -37,7 +37,7 @@ fn resolving(model: &Model, faults: &mut Vec<Fault>) {
     let config = &model.config;
     let whole = config.is_whole();
     // Looked up once for each `http`, which may contain thousands of upstreams.
-    let mut resolvers: HashMap<DirectiveId, bool> = HashMap::new();
+    let mut resolvers: FxHashMap<DirectiveId, bool> = FxHashMap::default();
     for upstream in model.upstreams.iter().filter(|_| whole) {
         let http = config.get(upstream.directive).and_then(|block| block.parent());
         let resolver = http.is_some_and(|http| {
@@ -51,9 +51,10 @@ fn resolving(model: &Model, faults: &mut Vec<Fault>) {
 
 /// `a duplicate listen`, `a duplicate default server`.
 fn listens(servers: &[Server], faults: &mut Vec<Fault>) {
-    let mut defaults = HashMap::new();
+    let mut defaults = FxHashMap::default();
+    let mut own = FxHashMap::default();
     for server in servers {
-        let mut own = HashMap::new();
+        own.clear();
         for listen in &server.listens {
             let Some(address) = &listen.address else { continue };
             // QUIC is UDP, so its socket may share the address with a TCP socket.
@@ -84,17 +85,18 @@ fn listens(servers: &[Server], faults: &mut Vec<Fault>) {
 /// `conflicting server name "x" on 0.0.0.0:80, ignored`: nginx only warns, and the first server
 /// wins.
 fn server_names(servers: &[Server], faults: &mut Vec<Fault>) {
-    let mut known = HashMap::new();
+    const DEFAULT: &Address = &Address::Inet { host: Host::Any, port: 80 };
+    let mut known = FxHashMap::default();
+    known.reserve(servers.len());
     for server in servers {
-        let default = Address::Inet { host: Host::Any, port: 80 };
-        let default = (server.listens.is_empty() && server.directive.is_some()).then_some(default);
+        let default = (server.listens.is_empty() && server.directive.is_some()).then_some(DEFAULT);
         let given = server.listens.iter().filter(|l| !l.quic).filter_map(|l| l.address.as_ref());
-        for address in given.cloned().chain(default) {
+        for address in given.chain(default) {
             for name in &server.names {
                 if matches!(name.kind, ServerNameKind::Regex | ServerNameKind::Unknown) {
                     continue;
                 }
-                let key = (address.clone(), name.text.as_str());
+                let key = (address, name.text.as_str());
                 let first = *known.entry(key).or_insert((server.id, name.span));
                 if first.1 == name.span || (first.0 == server.id && name.text.is_empty()) {
                     continue;
@@ -111,7 +113,8 @@ fn server_names(servers: &[Server], faults: &mut Vec<Fault>) {
 }
 
 fn locations(model: &Model, faults: &mut Vec<Fault>) {
-    let mut known = HashMap::new();
+    let mut known = FxHashMap::default();
+    known.reserve(model.locations.len());
     for location in &model.locations {
         if location.unknown {
             continue;

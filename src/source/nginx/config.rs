@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::fault::Fault;
-use super::token::Word;
+use super::name_index::{NameId, NameIndex};
+use super::token::{Word, has_mark, text_of};
 use super::tree::{Body, Directive, NONE, Tree};
 use crate::host::HostError;
 use crate::source::{FileId, Span, placeholder};
@@ -58,6 +59,7 @@ pub(super) struct Node {
     pub parent: u32,
     pub subtree_end: u32,
     pub include: u32,
+    pub name: NameId,
 }
 
 /// One inclusion of one file.
@@ -88,6 +90,7 @@ pub struct Config {
     pub not_read: Vec<NotRead>,
     pub(super) nodes: Vec<Node>,
     pub(super) inclusions: Vec<Inclusion>,
+    pub(super) names: NameIndex,
 }
 
 impl Config {
@@ -118,7 +121,23 @@ impl Config {
 
     /// All directives, in the order nginx reads them.
     pub fn directives(&self) -> impl Iterator<Item = DirectiveRef<'_>> {
-        (0..self.nodes.len()).filter_map(|index| self.get(DirectiveId(small(index))))
+        (0..).zip(&self.nodes).filter_map(|(id, node)| self.at(DirectiveId(id), node))
+    }
+
+    /// The directives with this name, in the order nginx reads them; lines of data are none.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = DirectiveRef<'_>> {
+        self.named_any(move |one| one == name.as_bytes())
+    }
+
+    /// The directives whose names fit, in the order nginx reads them; lines of data are none.
+    pub fn named_any(
+        &self,
+        fits: impl Fn(&[u8]) -> bool,
+    ) -> impl Iterator<Item = DirectiveRef<'_>> {
+        let names = self.names.all().filter(|(name, _)| fits(name));
+        let mut ids: Vec<u32> = names.flat_map(|(_, lines)| lines).map(|(_, id)| *id).collect();
+        ids.sort_unstable();
+        ids.into_iter().filter_map(|id| self.get(DirectiveId(id)))
     }
 
     /// Whether these two files were given separately and neither includes the other. Then it is not
@@ -141,7 +160,11 @@ impl Config {
 
     /// The directive with this index.
     pub fn get(&self, id: DirectiveId) -> Option<DirectiveRef<'_>> {
-        let node = self.nodes.get(id.0 as usize)?;
+        self.at(id, self.nodes.get(id.0 as usize)?)
+    }
+
+    #[inline]
+    fn at<'c>(&'c self, id: DirectiveId, node: &'c Node) -> Option<DirectiveRef<'c>> {
         let tree = self.trees.get(node.tree as usize)?;
         let directive = tree.directives.get(node.directive as usize)?;
         Some(DirectiveRef { config: self, id, node, tree, directive })
@@ -218,6 +241,11 @@ impl<'c> DirectiveRef<'c> {
         self.words().next().map_or_else(|| self.span(), |word| word.span())
     }
 
+    /// How many words there are after the name.
+    pub(super) fn argument_count(&self) -> usize {
+        (self.directive.words as usize).saturating_sub(1)
+    }
+
     /// The words after the name.
     pub fn arguments(&self) -> impl ExactSizeIterator<Item = WordRef<'c>> + Clone {
         self.words().skip(1)
@@ -260,9 +288,14 @@ impl<'c> DirectiveRef<'c> {
         self.directive.data
     }
 
+    /// The index of the block around it.
+    pub(super) fn parent_id(&self) -> Option<DirectiveId> {
+        (self.node.parent != NONE).then_some(DirectiveId(self.node.parent))
+    }
+
     /// The block around it; for a directive of an included file, this may be in the including file.
     pub fn parent(&self) -> Option<DirectiveRef<'c>> {
-        (self.node.parent != NONE).then(|| self.config.get(DirectiveId(self.node.parent))).flatten()
+        self.config.get(self.parent_id()?)
     }
 
     /// The directives in its block, including those of included files.
@@ -273,6 +306,11 @@ impl<'c> DirectiveRef<'c> {
     /// The `include` directives that lead here, outermost first.
     pub fn chain(&self) -> Vec<Span> {
         self.config.chain(self.id)
+    }
+
+    /// The index of its name; that of a line of data is no name's.
+    pub(super) fn name_id(&self) -> NameId {
+        self.node.name
     }
 
     /// The index of the inclusion that brought the directive, and whether that inclusion is part of
@@ -323,8 +361,8 @@ impl<'c> WordRef<'c> {
     /// The value as text; bytes that are not UTF-8 are replaced.
     pub fn text(&self) -> Cow<'c, str> {
         match self.value() {
-            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
-            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+            Cow::Borrowed(bytes) => text_of(bytes),
+            Cow::Owned(bytes) => Cow::Owned(text_of(&bytes).into_owned()),
         }
     }
 
@@ -341,17 +379,17 @@ impl<'c> WordRef<'c> {
     /// Whether the word contains a template's placeholder, so that its value is not known.
     pub fn has_placeholder(&self) -> bool {
         let raw = self.word.raw(&self.tree.file.bytes);
-        // Most words contain none of these bytes and need no closer look.
-        if !raw.iter().any(|byte| matches!(byte, b'{' | b'_' | b'@' | b'<' | b'%')) {
-            return false;
-        }
-        has_placeholder(&String::from_utf8_lossy(raw))
+        has_mark(raw) && has_placeholder(&text_of(raw))
     }
 }
 
 /// Whether this text contains a template's placeholder. `${X}` counts if its name is in capitals:
 /// envsubst writes its names so, and nginx's own variables are never written so.
 pub(super) fn has_placeholder(text: &str) -> bool {
+    // Most words contain no such byte and need no closer look.
+    if !has_mark(text.as_bytes()) {
+        return false;
+    }
     let capitals = |rest: &str| {
         rest.find('}').is_some_and(|end| {
             end > 0

@@ -8,8 +8,9 @@ use super::config::{DirectiveId, DirectiveRef};
 use super::id::{LocationId, ServerId};
 use super::location::Location;
 use super::location_kind::LocationKind;
-use super::model::{Model, name_hash};
+use super::model::Model;
 use super::pass::Pass;
+use super::tree::{Body, NONE};
 
 /// The place for which a directive is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +104,10 @@ impl Model {
     pub fn effective(&self, place: Place, name: &str) -> Effective {
         let rule = inheritance(name);
         let mut found = Effective::default();
+        // Most names are nowhere, which then need not be found out block by block.
+        if self.unread.is_empty() && self.config.names.lines(name.as_bytes()).is_empty() {
+            return found;
+        }
         let block = match place {
             Place::Http => None,
             Place::Server(id) => self.server(id).and_then(|server| server.directive),
@@ -165,15 +170,11 @@ impl Model {
     /// The directives with this name that are directly in a block, in file order; without a block,
     /// those outside every block.
     pub fn named_in(&self, block: Option<DirectiveId>, name: &str) -> Vec<DirectiveId> {
-        let block = block.map_or(u32::MAX, |block| block.0);
-        let hash = name_hash(name.as_bytes());
-        let start = self.simple.partition_point(|entry| (entry.0, entry.1) < (block, hash));
-        let rest = self.simple.get(start..).unwrap_or_default();
-        rest.iter()
-            .take_while(|entry| (entry.0, entry.1) == (block, hash))
-            .map(|entry| DirectiveId(entry.2))
-            .filter(|id| self.config.get(*id).is_some_and(|d| d.name().as_ref() == name.as_bytes()))
-            .collect()
+        let block = block.map_or(NONE, |block| block.0);
+        let lines = self.config.names.lines_in(block, name.as_bytes());
+        let simple =
+            |id: &DirectiveId| self.config.get(*id).is_some_and(|d| d.body() == Body::None);
+        lines.iter().map(|(_, id)| DirectiveId(*id)).filter(simple).collect()
     }
 
     fn has_unread(&self, block: Option<DirectiveId>) -> bool {

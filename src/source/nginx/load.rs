@@ -12,6 +12,7 @@ use super::config::{
 };
 use super::fault::{Fault, FaultKind};
 use super::include::{Included, resolve};
+use super::name_index::{NameId, NameIndex};
 use super::tree::{Body, NONE, Tree};
 use crate::host::HostError;
 use crate::source::{SourceFile, Sources, Span};
@@ -82,6 +83,8 @@ struct Loader<'s, 'h> {
     sources: &'s Sources<'h>,
     config: Config,
     by_path: FxHashMap<PathBuf, u32>,
+    /// For each tree, the names of its directives.
+    names: Vec<Vec<NameId>>,
     frames: Vec<Frame>,
     /// Whether a missing file is no fault.
     lenient: bool,
@@ -111,12 +114,14 @@ impl<'s, 'h> Loader<'s, 'h> {
             not_read: Vec::new(),
             nodes: Vec::new(),
             inclusions: Vec::new(),
+            names: NameIndex::default(),
         };
-        let (by_path, frames) = (FxHashMap::default(), Vec::new());
-        Self { sources, config, by_path, frames, lenient, closed: false, full: false }
+        let (by_path, names, frames) = (FxHashMap::default(), Vec::new(), Vec::new());
+        Self { sources, config, by_path, names, frames, lenient, closed: false, full: false }
     }
 
     fn finish(mut self) -> Config {
+        self.config.names.finish();
         let entries = self.config.inclusions.iter().filter(|entry| entry.directive == NONE);
         let mut trees = entries.filter_map(|entry| self.config.trees.get(entry.tree as usize));
         if !self.lenient || trees.any(is_main) {
@@ -139,6 +144,7 @@ impl<'s, 'h> Loader<'s, 'h> {
         let tree = Tree::parse(file);
         self.config.faults.extend(tree.fault.clone().map(|fault| fault.with(chain.to_vec())));
         let index = small(self.config.trees.len());
+        self.names.push(self.config.names.take(&tree));
         self.config.trees.push(tree);
         self.by_path.insert(path.into(), index);
         index
@@ -179,12 +185,17 @@ impl<'s, 'h> Loader<'s, 'h> {
                 continue;
             }
             let parent = frame.open.last().map_or(frame.parent, |(node, _)| *node);
+            let names = self.names.get(frame.tree as usize);
+            let name = names.and_then(|names| names.get(frame.next as usize));
+            let name = name.copied().unwrap_or(NameId::DATA);
+            self.config.names.add(name, (parent, id));
             self.config.nodes.push(Node {
                 tree: frame.tree,
                 directive: frame.next,
                 parent,
                 subtree_end: id + 1,
                 include: frame.inclusion,
+                name,
             });
             frame.next += 1;
             if directive.body != Body::None {

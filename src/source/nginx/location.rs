@@ -8,6 +8,7 @@ use super::fault::{Fault, FaultKind};
 use super::id::{LocationId, ServerId};
 use super::location_kind::LocationKind;
 use super::pass::Pass;
+use super::says::Says;
 use crate::source::{Span, Spanned};
 
 /// A block in a server that handles some of its requests.
@@ -67,16 +68,21 @@ impl Handling {
     }
 
     /// Records a directive that says what happens to requests; passes are added later.
-    pub(super) fn take(&mut self, directive: &DirectiveRef<'_>, name: &[u8]) {
-        match name {
-            b"return" => self.returns.push(words_of(directive)),
-            b"rewrite" => self.rewrites.push(words_of(directive)),
-            b"try_files" => self.try_files.push(words_of(directive)),
-            b"error_page" => self.error_pages.push(words_of(directive)),
-            b"root" => self.root = path_argument(directive),
-            b"alias" => self.alias = path_argument(directive),
-            b"internal" => self.internal = true,
-            _ => {}
+    pub(super) fn take(&mut self, directive: &DirectiveRef<'_>, says: Says) {
+        match says {
+            Says::Return => self.returns.push(words_of(directive)),
+            Says::Rewrite => self.rewrites.push(words_of(directive)),
+            Says::TryFiles => self.try_files.push(words_of(directive)),
+            Says::ErrorPage => self.error_pages.push(words_of(directive)),
+            Says::Root => self.root = path_argument(directive),
+            Says::Alias => self.alias = path_argument(directive),
+            Says::Internal => self.internal = true,
+            Says::User
+            | Says::Listen
+            | Says::ServerName
+            | Says::Set
+            | Says::Pass
+            | Says::Nothing => {}
         }
     }
 }
@@ -101,15 +107,14 @@ pub(super) fn read_head(
     name: &[u8],
     faults: &mut Vec<Fault>,
 ) -> (LocationKind, Spanned<String>, bool) {
-    let all = joined(directive);
     let unknown = directive.arguments().any(|word| word.has_placeholder());
     match name {
-        b"if" => return (LocationKind::If, all, unknown),
-        b"limit_except" => return (LocationKind::LimitExcept, all, unknown),
+        b"if" => return (LocationKind::If, joined(directive), unknown),
+        b"limit_except" => return (LocationKind::LimitExcept, joined(directive), unknown),
         _ => {}
     }
     let (Some(first), second) = (directive.argument(0), directive.argument(1)) else {
-        return (LocationKind::Prefix, all, true);
+        return (LocationKind::Prefix, joined(directive), true);
     };
     let text = first.text();
     if let Some(second) = second {
@@ -128,7 +133,9 @@ pub(super) fn read_head(
         };
         return (kind, pattern, unknown);
     }
-    let (kind, rest) = if let Some(rest) = text.strip_prefix('=') {
+    let (kind, rest) = if text.starts_with('/') {
+        (LocationKind::Prefix, text.as_ref())
+    } else if let Some(rest) = text.strip_prefix('=') {
         (LocationKind::Exact, rest)
     } else if let Some(rest) = text.strip_prefix("^~") {
         (LocationKind::PrefixStop, rest)

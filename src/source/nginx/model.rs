@@ -1,13 +1,14 @@
 //! The meaning of a configuration: the servers, locations, upstreams and variables that decide
 //! which requests reach an application, and how.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::config::{Config, DirectiveId};
 use super::fault::Fault;
 use super::id::{LocationId, ServerId, UpstreamId};
 use super::location::Location;
 use super::location_kind::LocationKind;
+use super::pass::{Groups, lower};
 use super::server::Server;
 use super::upstream::Upstream;
 use super::variables::{Expansion, Variables, has_variable};
@@ -30,14 +31,10 @@ pub struct Model {
     pub variables: Variables,
     /// What nginx would refuse or warn about: faults of syntax, includes and meaning.
     pub faults: Vec<Fault>,
-    /// The directives without a block of their own, sorted: for each, the block around it, a hash
-    /// of its name, and its index. Directives with one name are thus found quickly in a large
-    /// block.
-    pub(super) simple: Vec<(u32, u32, u32)>,
     /// The blocks with an include that was not read; `None` is the top of a file.
     pub(super) unread: HashSet<Option<DirectiveId>>,
     /// The upstreams by name, in lower case.
-    pub(super) groups: HashMap<String, UpstreamId>,
+    pub(super) groups: Groups,
 }
 
 impl Model {
@@ -58,7 +55,7 @@ impl Model {
 
     /// The upstream with this name, which nginx compares case-insensitively.
     pub fn upstream_named(&self, name: &str) -> Option<&Upstream> {
-        self.upstream(*self.groups.get(&name.to_ascii_lowercase())?)
+        self.upstream(*self.groups.get(lower(name).as_ref())?)
     }
 
     /// A named location of a server, `@` included.
@@ -90,12 +87,6 @@ impl Model {
     pub fn chain(&self, directive: DirectiveId) -> Vec<Span> {
         self.config.chain(directive)
     }
-}
-
-/// The FNV-1a hash.
-pub(super) fn name_hash(name: &[u8]) -> u32 {
-    let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    name.iter().fold(0x811c_9dc5, step)
 }
 
 /// The values that a text can have. A `set` has certainly run if it is in the server, or in a

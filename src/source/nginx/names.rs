@@ -1,12 +1,12 @@
 //! Names that a directive uses and something else must define, or nginx refuses to load the
 //! configuration: variables, zones, log formats.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::config::{Config, DirectiveRef, WordRef};
+use super::config::{Config, DirectiveId, DirectiveRef, WordRef};
 use super::directives;
 use super::fault::{Fault, FaultKind};
+use super::interner::Interner;
 use super::known_variables::{NEWEST, OF_FAMILIES, OWN_MODULES, VARIABLES, is_known};
 use super::scope::Scope;
 use super::variables::{Part, parts};
@@ -31,32 +31,29 @@ const LIMIT: usize = 500;
 
 pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) {
     let whole = config.is_whole();
-    // `stream`, and the blocks that third-party modules have next to `http`, have names of their
-    // own.
-    let of_http: Vec<DirectiveRef<'_>> = config
-        .directives()
-        .filter(|directive| {
-            !directive.is_data() && matters(&directive.name()) && is_of_http(directive, scopes)
-        })
-        .collect();
     // Finding the source means looking at every line, so this is done only if some variable is
     // unknown.
     let source = || source_of_variables(config, scopes, whole);
-    variables(config, &of_http, source, faults);
+    variables(config, unknown_variables(config, scopes), source, faults);
+    let of_http: Vec<DirectiveRef<'_>> =
+        config.named_any(matters).filter(|directive| is_of_http(directive, scopes)).collect();
     defined(&of_http, whole, faults);
 }
 
-/// Whether a directive uses or defines a name.
+/// Whether a directive uses or defines the name of a zone or a format.
 fn matters(name: &[u8]) -> bool {
-    used_from(name).is_some()
-        || matches!(name, b"limit_req" | b"limit_conn" | b"access_log")
+    matches!(
+        name,
+        b"limit_req" | b"limit_conn" | b"limit_req_zone" | b"limit_conn_zone" | b"log_format"
+    ) || name == b"access_log"
         || name.ends_with(b"_cache")
         || name.ends_with(b"_cache_path")
 }
 
+/// `stream`, and the blocks that third-party modules have next to `http`, have names of their own.
 fn is_of_http(directive: &DirectiveRef<'_>, scopes: &[Scope]) -> bool {
-    let around = |parent: DirectiveRef<'_>| scopes.get(parent.id.0 as usize) != Some(&Scope::Other);
-    directive.parent().is_none_or(around)
+    let around = |parent: DirectiveId| scopes.get(parent.0 as usize) != Some(&Scope::Other);
+    directive.parent_id().is_none_or(around)
 }
 
 /// Where a variable may come from that is not in the list and that nothing defines.
@@ -86,41 +83,60 @@ fn source_of_variables(config: &Config, scopes: &[Scope], whole: bool) -> Variab
     }
 }
 
+/// The variables that nginx itself does not have, each with the words that use it.
+fn unknown_variables<'c>(
+    config: &'c Config,
+    scopes: &[Scope],
+) -> BTreeMap<String, Vec<WordRef<'c>>> {
+    // `$host` is in every site: a word whose variables are all known is parsed only once.
+    let mut fine = Interner::default();
+    let mut found = Vec::new();
+    for (name, lines) in config.names.all() {
+        let Some(first) = used_from(name) else { continue };
+        let lines = lines.iter().filter_map(|(_, id)| config.get(DirectiveId(*id)));
+        for directive in lines {
+            for word in directive.arguments().skip(first) {
+                // Most words contain no variable and need no closer look.
+                let value = word.value();
+                if !value.contains(&b'$') || fine.find(&value).is_some() {
+                    continue;
+                }
+                if word.has_placeholder() || !is_of_http(&directive, scopes) {
+                    continue;
+                }
+                let before = found.len();
+                for part in parts(&word.text()) {
+                    let Part::Variable(variable) = part else { continue };
+                    let variable = variable.to_ascii_lowercase();
+                    // nginx reports a lone `$` and similar cases in other words.
+                    if !variable.is_empty() && !is_known(&variable) {
+                        found.push((directive.id, variable, word));
+                    }
+                }
+                if found.len() == before {
+                    fine.number_of(&value);
+                }
+            }
+        }
+    }
+    // Those of a line stay in their order.
+    found.sort_by_key(|(line, ..)| *line);
+    let mut used: BTreeMap<String, Vec<WordRef<'_>>> = BTreeMap::new();
+    for (_, variable, word) in found {
+        used.entry(variable).or_default().push(word);
+    }
+    used
+}
+
 /// `unknown "x" variable`. Third-party modules and files that were not read may define variables.
 /// Where there are such modules or files, only a name that is a typo away from a known variable is
 /// reported.
 fn variables(
     config: &Config,
-    of_http: &[DirectiveRef<'_>],
+    used: BTreeMap<String, Vec<WordRef<'_>>>,
     source: impl Fn() -> VariableSource,
     faults: &mut Vec<Fault>,
 ) {
-    let mut used: BTreeMap<String, Vec<WordRef<'_>>> = BTreeMap::new();
-    // `$host` is in every site: a word whose variables are all known is parsed only once.
-    let mut fine: HashSet<Cow<'_, [u8]>> = HashSet::new();
-    for directive in of_http {
-        let Some(first) = used_from(&directive.name()) else { continue };
-        for word in directive.arguments().skip(first) {
-            // Most words contain no variable and need no closer look.
-            let value = word.value();
-            if !value.contains(&b'$') || fine.contains(&value) || word.has_placeholder() {
-                continue;
-            }
-            let mut unknown = false;
-            for part in parts(&word.text()) {
-                let Part::Variable(variable) = part else { continue };
-                let variable = variable.to_ascii_lowercase();
-                // nginx reports a lone `$` and similar cases in other words.
-                if !variable.is_empty() && !is_known(&variable) {
-                    unknown = true;
-                    used.entry(variable).or_default().push(word);
-                }
-            }
-            if !unknown {
-                fine.insert(value);
-            }
-        }
-    }
     if used.is_empty() || used.len() > LIMIT {
         return;
     }

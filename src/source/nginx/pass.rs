@@ -1,14 +1,17 @@
 //! `proxy_pass` and similar directives: where a block passes requests (ngx_http_proxy_module and
 //! the others; measured on 1.22.1).
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::path::PathBuf;
+
+use rustc_hash::FxHashMap;
 
 use super::address::{Host, Url, parse_url, path_of, starts_with_ignore_case};
 use super::config::{DirectiveId, DirectiveRef};
 use super::fault::{Fault, FaultKind};
 use super::id::UpstreamId;
 use super::location_kind::LocationKind;
+use super::token::text_of;
 use super::variables::{Expansion, has_variable};
 use crate::source::{Span, Spanned};
 
@@ -182,7 +185,15 @@ pub(super) fn is_pass(name: &[u8]) -> bool {
 }
 
 /// The upstreams by name, in lower case.
-pub(super) type Groups = HashMap<String, UpstreamId>;
+pub(super) type Groups = FxHashMap<String, UpstreamId>;
+
+/// A name as [`Groups`] has it.
+pub(super) fn lower(name: &str) -> Cow<'_, str> {
+    match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(name.to_ascii_lowercase()),
+        false => Cow::Borrowed(name),
+    }
+}
 
 /// Where a URL leads once its variables are replaced.
 struct ResolvedUrl {
@@ -205,7 +216,7 @@ pub(super) fn read(
     let text = word.text().into_owned();
     let taken = if word.has_placeholder() {
         ResolvedUrl {
-            protocol: protocol_of(&name, &text),
+            protocol: protocol_of(&name, text.as_bytes()),
             target: Target::Unknown,
             uri: None,
             malformed: None,
@@ -217,7 +228,7 @@ pub(super) fn read(
             Possibility { text, target, via }
         });
         ResolvedUrl {
-            protocol: protocol_of(&name, &text),
+            protocol: protocol_of(&name, text.as_bytes()),
             target: Target::Variable { values: values.collect(), complete: expansion.complete },
             uri: None,
             malformed: None,
@@ -240,14 +251,14 @@ pub(super) fn read(
     })
 }
 
-fn protocol_of(name: &[u8], url: &str) -> Protocol {
+fn protocol_of(name: &[u8], url: &[u8]) -> Protocol {
     match name {
         b"uwsgi_pass" => Protocol::Uwsgi,
         b"fastcgi_pass" => Protocol::Fastcgi,
         b"grpc_pass" => Protocol::Grpc,
         b"scgi_pass" => Protocol::Scgi,
         b"memcached_pass" => Protocol::Memcached,
-        _ if starts_with_ignore_case(url.as_bytes(), b"https://") => Protocol::Https,
+        _ if starts_with_ignore_case(url, b"https://") => Protocol::Https,
         _ => Protocol::Http,
     }
 }
@@ -273,8 +284,7 @@ fn take(
     moment: Moment,
 ) -> ResolvedUrl {
     let (late, whole) = (moment == Moment::Request, moment == Moment::Load);
-    let text = String::from_utf8_lossy(url);
-    let protocol = protocol_of(name, &text);
+    let protocol = protocol_of(name, url);
     let refused = |malformed: Malformed| ResolvedUrl {
         protocol,
         target: Target::Malformed(malformed.clone()),
@@ -316,8 +326,8 @@ fn take(
             (target, uri, malformed)
         }
         Url::Inet { host, port, uri } => {
-            let host = String::from_utf8_lossy(host);
-            match (groups.get(&host.to_ascii_lowercase()), port) {
+            let host = text_of(host);
+            match (groups.get(lower(&host).as_ref()), port) {
                 (Some(group), None) => (Target::Group(*group), uri, None),
                 (Some(group), Some(port)) if !late => {
                     return refused(Malformed::PortOnUpstream { upstream: *group, port });

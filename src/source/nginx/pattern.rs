@@ -31,10 +31,7 @@ pub(super) fn check(model: &Model, faults: &mut Vec<Fault>) {
 
 /// The patterns of `rewrite`.
 fn in_rewrites(config: &Config) -> impl Iterator<Item = WordRef<'_>> {
-    let rewrites = config
-        .directives()
-        .filter(|directive| !directive.is_data() && directive.name().as_ref() == b"rewrite");
-    let patterns = rewrites.filter_map(|rewrite| rewrite.argument(0));
+    let patterns = config.named("rewrite").filter_map(|rewrite| rewrite.argument(0));
     patterns.filter(|word| !word.has_placeholder())
 }
 

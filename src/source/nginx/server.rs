@@ -1,11 +1,15 @@
 //! `server` blocks: where they listen and to which names they answer
 //! (ngx_http_core_module, `listen` and `server_name`).
 
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
 use super::address::{Address, Host, Url, parse_port, parse_url, path_of, starts_with_ignore_case};
 use super::config::{DirectiveId, DirectiveRef, WordRef};
 use super::fault::{Fault, FaultKind};
 use super::id::{LocationId, ServerId};
 use super::location::Handling;
+use super::token::text_of;
 use super::version::Version;
 use crate::source::Span;
 
@@ -123,15 +127,16 @@ impl ServerName {
 }
 
 impl Listen {
-    /// Reads a `listen`, which yields several if it names a range of ports. What nginx refuses is
-    /// added to `faults`.
+    /// Reads a `listen`, which adds several to `listens` if it names a range of ports. What nginx
+    /// refuses is added to `faults`.
     pub(super) fn read(
         directive: &DirectiveRef<'_>,
         version: Option<Version>,
         faults: &mut Vec<Fault>,
-    ) -> Vec<Self> {
-        let Some(word) = directive.argument(0) else { return Vec::new() };
-        let mut addresses = Vec::new();
+        listens: &mut Vec<Self>,
+    ) {
+        let Some(word) = directive.argument(0) else { return };
+        let mut addresses = Listened::Unknown;
         let mut listen = Self {
             address: None,
             default_server: false,
@@ -168,11 +173,16 @@ impl Listen {
                 _ => {}
             }
         }
-        if addresses.is_empty() {
-            return vec![listen];
+        match addresses {
+            Listened::Unknown => listens.push(listen),
+            Listened::Unix(path) => {
+                listens.push(Self { address: Some(Address::Unix(path)), ..listen });
+            }
+            Listened::Inet(host, ports) => listens.extend(ports.map(|port| {
+                let address = Some(Address::Inet { host: host.clone(), port });
+                Self { address, ..listen.clone() }
+            })),
         }
-        let of = |address| Self { address: Some(address), ..listen.clone() };
-        addresses.into_iter().map(of).collect()
     }
 }
 
@@ -209,29 +219,39 @@ fn takes(parameter: &[u8], version: Option<Version>) -> bool {
 /// A range with more ports than this is not examined port by port.
 const RANGE_LIMIT: u16 = 1024;
 
-/// The ports of `8100-8102`, or the single port; empty for a range that is too long to examine.
-fn ports(text: &[u8]) -> Result<Vec<u16>, &'static str> {
+/// What the first word of a `listen` names.
+enum Listened {
+    /// Nothing that can be known.
+    Unknown,
+    /// A unix socket.
+    Unix(PathBuf),
+    /// One port of a host, or several.
+    Inet(Host, RangeInclusive<u16>),
+}
+
+/// The ports of `8100-8102`, or the single port; `None` for a range that is too long to examine.
+fn ports(text: &[u8]) -> Result<Option<RangeInclusive<u16>>, &'static str> {
     let error = "invalid port";
     let Some(dash) = text.iter().position(|byte| *byte == b'-') else {
-        return Ok(vec![parse_port(text).ok_or(error)?]);
+        let port = parse_port(text).ok_or(error)?;
+        return Ok(Some(port..=port));
     };
     let (first, last) = text.split_at(dash);
     let (first, last) = (parse_port(first), parse_port(last.get(1..).unwrap_or_default()));
     let (first, last) = first.zip(last).filter(|(first, last)| first <= last).ok_or(error)?;
-    match last - first < RANGE_LIMIT {
-        true => Ok((first..=last).collect()),
-        false => Ok(Vec::new()),
-    }
+    Ok((last - first < RANGE_LIMIT).then_some(first..=last))
 }
 
 /// `unix:path`, `host:port`, a host alone (port 80) or a port alone; a range may take the place of
 /// the port.
-fn listen_address(value: &[u8]) -> Result<Vec<Address>, &'static str> {
+fn listen_address(value: &[u8]) -> Result<Listened, &'static str> {
+    let inet = |host, ports: Option<_>| {
+        ports.map_or(Listened::Unknown, |ports| Listened::Inet(host, ports))
+    };
     let all_ports = value.first().is_some_and(u8::is_ascii_digit)
         && value.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
     if all_ports {
-        let of = |port| Address::Inet { host: Host::Any, port };
-        return Ok(ports(value)?.into_iter().map(of).collect());
+        return Ok(inet(Host::Any, ports(value)?));
     }
     // `8O`: a port with a typo would be a host name that nobody has.
     let is_slip = value.len() <= 5
@@ -252,17 +272,13 @@ fn listen_address(value: &[u8]) -> Result<Vec<Address>, &'static str> {
         let host = value.get(..colon).unwrap_or_default();
         let numbers = ports(value.get(colon + 1..).unwrap_or_default())?;
         let Url::Inet { host, .. } = parse_url(host, false)? else { return Err("invalid host") };
-        let host = Host::new(&String::from_utf8_lossy(host));
-        return Ok(numbers
-            .into_iter()
-            .map(|port| Address::Inet { host: host.clone(), port })
-            .collect());
+        return Ok(inet(Host::new(&text_of(host)), numbers));
     }
     match parse_url(value, false)? {
-        Url::Unix { path, .. } => Ok(vec![Address::Unix(path_of(path))]),
-        Url::Inet { host, port, .. } => Ok(vec![Address::Inet {
-            host: Host::new(&String::from_utf8_lossy(host)),
-            port: port.unwrap_or(80),
-        }]),
+        Url::Unix { path, .. } => Ok(Listened::Unix(path_of(path))),
+        Url::Inet { host, port, .. } => {
+            let port = port.unwrap_or(80);
+            Ok(Listened::Inet(Host::new(&text_of(host)), port..=port))
+        }
     }
 }

@@ -38,6 +38,7 @@ pub struct Word {
 
 impl Word {
     /// The bytes between the quotes, as they are in the file.
+    #[inline]
     pub fn raw<'a>(&self, source: &'a [u8]) -> &'a [u8] {
         let inset = u32::from(self.quote != Quote::None);
         let start = (self.start + inset) as usize;
@@ -45,9 +46,19 @@ impl Word {
     }
 
     /// The value that nginx sees; borrowed if nothing had to be decoded.
+    #[inline]
     pub fn value<'a>(&self, source: &'a [u8]) -> Cow<'a, [u8]> {
         let raw = self.raw(source);
         if self.escaped { decode(raw) } else { Cow::Borrowed(raw) }
+    }
+}
+
+/// Bytes as text; those that are not UTF-8 are replaced. Nearly all are, which is found out faster
+/// than what would have to be replaced.
+pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
     }
 }
 
@@ -99,21 +110,68 @@ const BLANK: u8 = 1;
 /// Bytes that end an unquoted word, or that need a closer look inside one.
 const STOP: u8 = 2;
 
+/// Bytes that every template's placeholder has one of.
+const MARK: u8 = 4;
+/// Bytes that are not the first of a plain word.
+const START: u8 = 8;
+
 static CLASS: [u8; 256] = {
     let mut class = [0; 256];
-    class[b' ' as usize] = BLANK | STOP;
-    class[b'\t' as usize] = BLANK | STOP;
-    class[b'\r' as usize] = BLANK | STOP;
-    class[b'\n' as usize] = BLANK | STOP;
-    class[b';' as usize] = STOP;
-    class[b'{' as usize] = STOP;
-    class[b'\\' as usize] = STOP;
+    class[b' ' as usize] = BLANK | STOP | START;
+    class[b'\t' as usize] = BLANK | STOP | START;
+    class[b'\r' as usize] = BLANK | STOP | START;
+    class[b'\n' as usize] = BLANK | STOP | START;
+    class[b';' as usize] = STOP | START;
+    class[b'{' as usize] = STOP | START | MARK;
+    class[b'\\' as usize] = STOP | START;
     class[b'$' as usize] = STOP;
+    class[b'}' as usize] = START;
+    class[b'#' as usize] = START;
+    class[b'"' as usize] = START;
+    class[b'\'' as usize] = START;
+    class[b'_' as usize] = MARK;
+    class[b'@' as usize] = MARK;
+    class[b'<' as usize] = MARK;
+    class[b'%' as usize] = MARK;
     class
 };
 
 fn class(byte: u8) -> u8 {
     CLASS[byte as usize]
+}
+
+/// How many bytes there are before the first of class [`STOP`].
+#[inline]
+fn length_before_stop(bytes: &[u8]) -> usize {
+    let is_stop = |byte: &u8| class(*byte) & STOP != 0;
+    // Eight bytes a turn.
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    for (turn, chunk) in chunks.iter().enumerate() {
+        if let Some(at) = chunk.iter().position(is_stop) {
+            return turn * 8 + at;
+        }
+    }
+    chunks.len() * 8 + rest.iter().position(is_stop).unwrap_or(rest.len())
+}
+
+/// Whether the bytes have one in them without which there is no placeholder.
+pub(super) fn has_mark(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| class(*byte) & MARK != 0)
+}
+
+/// The offset of the first byte from `at` on that is no white space.
+fn after_blanks(source: &[u8], mut at: usize) -> usize {
+    loop {
+        let rest = source.get(at..).unwrap_or_default();
+        // Lines are indented by runs of spaces.
+        if rest.first_chunk() == Some(b"    ") {
+            at += 4;
+        } else if rest.first().is_some_and(|byte| class(*byte) & BLANK != 0) {
+            at += 1;
+        } else {
+            return at;
+        }
+    }
 }
 
 /// Reads a file's words, directive by directive.
@@ -156,6 +214,16 @@ impl<'a> Tokenizer<'a> {
     ) -> Result<Ending, TokenFault> {
         let before = words.len();
         loop {
+            self.at = after_blanks(self.source, self.at);
+            if let Some((word, ended)) = self.plain() {
+                words.push(word);
+                self.at += 1;
+                match ended {
+                    b';' => return Ok(Ending::Semicolon),
+                    b'{' => return Ok(Ending::BlockStart),
+                    _ => continue,
+                }
+            }
             let Some(&byte) = self.source.get(self.at) else {
                 if words.len() > before {
                     return Err(self.end_in_directive(words.get(before)));
@@ -164,7 +232,6 @@ impl<'a> Tokenizer<'a> {
             };
             let start = self.at;
             match byte {
-                b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
                 b'{' if self.template && self.source[start..].starts_with(b"{{") => {
                     let word = self.bare(start)?;
                     words.push(word);
@@ -196,9 +263,37 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
+    /// The word here and the byte that ends it, if it has no quotes and every byte in it stands for
+    /// itself, as in most words; `None` for all others, and for what is no word.
+    #[inline]
+    fn plain(&mut self) -> Option<(Word, u8)> {
+        let rest = self.source.get(self.at..)?;
+        if class(*rest.first()?) & START != 0 {
+            return None;
+        }
+        // A word that fills nginx's buffer is judged where words are looked at byte by byte.
+        let near = rest.get(..BUFFER - 1).unwrap_or(rest);
+        let mut length = length_before_stop(near);
+        let ended = loop {
+            match near.get(length)? {
+                // A `$` is as any other byte, but for what may follow it.
+                b'$' if !self.template && *near.get(length + 1)? != b'{' => {
+                    length += 1 + length_before_stop(near.get(length + 1..)?);
+                }
+                b'$' | b'\\' => return None,
+                b'{' if self.template => return None,
+                ended => break *ended,
+            }
+        };
+        let start = small(self.at);
+        self.at += length;
+        let word = Word { start, end: small(self.at), quote: Quote::None, escaped: false };
+        Some((word, ended))
+    }
+
     fn comment(&mut self, start: usize) -> Result<(u32, u32), TokenFault> {
         let rest = &self.source[start..];
-        let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         // nginx counts a comment as the start of a word until its line ends.
         self.buffered(start, length)?;
         self.at = start + length;
@@ -375,4 +470,46 @@ fn shown(bytes: &[u8]) -> String {
 
 fn small(offset: usize) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ending, Tokenizer};
+
+    fn words(source: &str) -> Option<Vec<&str>> {
+        let (mut words, mut comments) = (Vec::new(), Vec::new());
+        let ending = Tokenizer::new(source.as_bytes()).read(&mut words, &mut comments).ok()?;
+        assert!(matches!(ending, Ending::Semicolon | Ending::BlockStart), "{source}");
+        Some(words.iter().map(|word| &source[word.start as usize..word.end as usize]).collect())
+    }
+
+    #[test]
+    fn a_dollar_and_what_may_follow_it_are_part_of_a_word() {
+        for (source, expected) in [
+            ("a $b;", ["a", "$b"]),
+            ("a $;", ["a", "$"]),
+            ("a $$ ;", ["a", "$$"]),
+            ("a ${b}c;", ["a", "${b}c"]),
+            ("a x$b{", ["a", "x$b"]),
+            ("a x$\\;;", ["a", "x$\\;"]),
+            ("a\tb}\"#'\r\n;", ["a", "b}\"#'"]),
+            ("a \u{1}b\u{1f};", ["a", "\u{1}b\u{1f}"]),
+        ] {
+            assert_eq!(words(source), Some(expected.to_vec()), "{source}");
+        }
+    }
+
+    /// White space after a word is in the same buffer, a `;` is not.
+    #[test]
+    fn a_word_that_fills_the_buffer_is_refused() {
+        for (length, end, fits) in
+            [(4094, " ;", true), (4095, ";", true), (4095, " ;", false), (4096, ";", false)]
+        {
+            for start in ["x", "$"] {
+                let word = start.to_owned() + &"x".repeat(length - 1);
+                let source = format!("{word}{end}{}", " ".repeat(8));
+                assert_eq!(words(&source).is_some(), fits, "{start} {length} {end}");
+            }
+        }
+    }
 }

@@ -355,6 +355,6 @@ fn looks_like_template(bytes: &[u8]) -> bool {
         .any(|line| holds(line, b"{{", b"}}") || holds(line, b"{%", b"%}"))
 }
 
-fn small(offset: usize) -> u32 {
+pub(super) fn small(offset: usize) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX)
 }

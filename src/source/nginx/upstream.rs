@@ -6,6 +6,7 @@ use super::address::{Address, Host, Url, parse_url, path_of};
 use super::config::{DirectiveId, DirectiveRef};
 use super::fault::{Fault, FaultKind};
 use super::id::UpstreamId;
+use super::token::text_of;
 use super::value::parse_time_seconds;
 use super::version::Version;
 use crate::source::{Span, Spanned};
@@ -220,7 +221,7 @@ impl Peer {
                 Ok(Url::Inet { host, port, .. }) => {
                     peer.default_port = port.is_none();
                     peer.address = Some(Address::Inet {
-                        host: Host::new(&String::from_utf8_lossy(host)),
+                        host: Host::new(&text_of(host)),
                         port: port.unwrap_or(80),
                     });
                 }

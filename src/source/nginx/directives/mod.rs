@@ -11,20 +11,20 @@ mod typo;
 mod values;
 mod words;
 
-use std::borrow::Cow;
-
 use rustc_hash::FxHashMap;
 
+use self::parameters::Parameter;
 use self::table::DIRECTIVES;
 use self::words::{
     ANY, ANY_HTTP, BLOCK, Directive, FLAG, HTTP, LIMIT_EXCEPT, LOCATION, LOCATION_IF, MAIN,
     ONE_OR_MORE, SERVER, SERVER_IF, TWO_OR_MORE, UPSTREAM,
 };
-use super::config::{Config, DirectiveRef};
+use super::config::{Config, DirectiveId, DirectiveRef};
 use super::fault::{Fault, FaultKind};
 use super::scope::Scope;
 use super::tree::Body;
 use super::version::Version;
+use crate::source::Span;
 
 /// Directives that third-party modules also provide, even for versions of nginx that lack them, or
 /// that distributions have backported to older versions.
@@ -32,64 +32,99 @@ const ALSO_OF_OTHERS: &[&str] = &["sticky", "max_headers", "zone", "resolver", "
 
 pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) {
     let mut typos = typo::Typos::default();
-    let mut once = FxHashMap::default();
+    let version = config.version;
     // Thousands of sites use the same few dozen names, so each name is looked up once.
-    let mut looked: FxHashMap<Cow<'_, [u8]>, Looked> = FxHashMap::default();
+    let names = config.names.all().map(|(name, _)| std::str::from_utf8(name).ok());
+    let looked: Vec<Option<Looked<'_>>> =
+        names.map(|name| Some(Looked::up(name?, version))).collect();
+    let doubles = doubles(config, &looked);
+    let mut before = None;
     for directive in config.directives() {
-        if directive.is_data() {
+        let Some(Some(found)) = looked.get(directive.name_id().index()) else { continue };
+        let block = directive.parent_id();
+        let around = match before {
+            // What is around a line is around the next line of the block, too.
+            Some((last, around)) if last == block && block.is_some() => around,
+            _ => Around::of(&directive, scopes),
+        };
+        before = Some((block, around));
+        if around.scope == Scope::Other {
+            if around.events && found.lines.is_empty() {
+                faults.extend(typos.check(&directive, found.name));
+            }
             continue;
         }
+        let Some(first) = found.lines.first() else {
+            let conflict = conflict(&directive, found.name);
+            faults.extend(conflict.or_else(|| typos.check(&directive, found.name)));
+            continue;
+        };
+        if !found.fits {
+            faults.push(not_in_version(&directive, found.name, first, version));
+            continue;
+        }
+        if let Some(newer) = found.gone {
+            let message = format!("nginx {newer} no longer has the directive \"{}\"", found.name);
+            faults.push(Fault::new(FaultKind::GoneWithNewer, directive.name_span(), message));
+        }
+        match form(&directive, found.name, &found.forms, around.mask) {
+            Some(fault) => faults.push(fault),
+            None if found.parameter.is_any() => {}
+            None => faults.extend(found.parameter.check(&directive, found.name, version)),
+        }
+        if let Some(first) = doubles.get(&directive.id) {
+            let message = format!("\"{}\" directive is duplicate", found.name);
+            let kind = FaultKind::DuplicateDirective;
+            faults.push(Fault::new(kind, directive.head_span(), message).with([*first]));
+        }
+    }
+}
+
+/// The lines that may be in their block only once, but follow another of their name there, each with
+/// the place of the first.
+fn doubles(config: &Config, looked: &[Option<Looked<'_>>]) -> FxHashMap<DirectiveId, Span> {
+    let mut doubles = FxHashMap::default();
+    for ((_, lines), found) in config.names.all().zip(looked) {
+        let Some(found) = found else { continue };
+        if !found.fits || !found.lines.first().is_some_and(|line| line.once) {
+            continue;
+        }
+        let blocks = lines.chunk_by(|one, next| one.0 == next.0);
+        for lines in blocks.filter(|lines| lines.len() > 1) {
+            let mut spans = lines.iter().filter_map(|(_, id)| {
+                let line = config.get(DirectiveId(*id))?;
+                Some((line.id, line.head_span()))
+            });
+            let Some((_, first)) = spans.next() else { continue };
+            // A file that is included twice has the same line twice.
+            doubles.extend(spans.filter(|(_, span)| *span != first).map(|(id, _)| (id, first)));
+        }
+    }
+    doubles
+}
+
+/// What a line's block says about it.
+#[derive(Clone, Copy)]
+struct Around {
+    scope: Scope,
+    /// The bit of the block.
+    mask: u32,
+    /// Whether the block is `events`. The table does not contain the contexts inside it, so only
+    /// the names are checked there.
+    events: bool,
+}
+
+impl Around {
+    fn of(directive: &DirectiveRef<'_>, scopes: &[Scope]) -> Self {
         let parent = directive.parent();
-        let around = match &parent {
+        let scope = match &parent {
             Some(parent) => scopes.get(parent.id.0 as usize).copied().unwrap_or(Scope::Other),
             None if directive.inclusion().1 => Scope::Fragment,
             None => Scope::Main,
         };
-        let key = directive.name();
-        let Ok(name) = std::str::from_utf8(&key) else { continue };
-        if around == Scope::Other {
-            // The table does not contain the contexts inside `events`, so only the names are
-            // checked there.
-            let events = parent.as_ref().is_some_and(|block| {
-                block.parent().is_none() && block.name().as_ref() == b"events"
-            });
-            if events && lines(name).is_empty() {
-                faults.extend(typos.check(&directive, name));
-            }
-            continue;
-        }
-        if !looked.contains_key(&key) {
-            looked.insert(key.clone(), Looked::up(name, config.version));
-        }
-        let Some(Looked { lines, forms, fits }) = looked.get(&key) else { continue };
-        let Some(first) = lines.first() else {
-            faults.extend(conflict(&directive, name).or_else(|| typos.check(&directive, name)));
-            continue;
-        };
-        if !fits && !ALSO_OF_OTHERS.contains(&name) {
-            faults.push(not_in_version(&directive, name, first, config.version));
-            continue;
-        }
-        if config.version.is_none()
-            && let Some(version) = lines.last().and_then(|line| line.until.by())
-        {
-            let message = format!("nginx {version} no longer has the directive \"{name}\"");
-            faults.push(Fault::new(FaultKind::GoneWithNewer, directive.name_span(), message));
-        }
-        let around = mask(around, parent.as_ref());
-        match form(&directive, name, forms, around) {
-            Some(fault) => faults.push(fault),
-            None => faults.extend(parameters::check(&directive, name, config.version)),
-        }
-        if first.once {
-            let key = (parent.map(|parent| parent.id), first.name);
-            let first = *once.entry(key).or_insert(directive.head_span());
-            if first != directive.head_span() {
-                let message = format!("\"{name}\" directive is duplicate");
-                let kind = FaultKind::DuplicateDirective;
-                faults.push(Fault::new(kind, directive.head_span(), message).with([first]));
-            }
-        }
+        let outermost = parent.filter(|block| block.parent().is_none());
+        let events = outermost.is_some_and(|block| block.name().as_ref() == b"events");
+        Self { scope, mask: mask(scope, parent.as_ref()), events }
     }
 }
 
@@ -99,20 +134,33 @@ pub(super) fn is_own(name: &[u8]) -> bool {
 }
 
 /// What the table contains for a name.
-struct Looked {
+struct Looked<'n> {
+    name: &'n str,
     lines: &'static [Directive],
     /// The forms in the installed version, or those of all versions if the installed one has none.
     forms: Vec<u32>,
-    /// Whether the installed version has the directive.
+    /// Whether the installed version may have the directive.
     fits: bool,
+    /// The version without the directive, if there is one and the installed one is not known.
+    gone: Option<Version>,
+    /// What it takes.
+    parameter: Parameter,
 }
 
-impl Looked {
-    fn up(name: &str, version: Option<Version>) -> Self {
+impl<'n> Looked<'n> {
+    fn up(name: &'n str, version: Option<Version>) -> Self {
         let lines = lines(name);
         let fits = lines.iter().any(|line| line.fits(version));
         let mine = lines.iter().filter(|line| !fits || line.fits(version));
-        Self { lines, forms: mine.flat_map(|line| line.forms).copied().collect(), fits }
+        let gone = lines.last().filter(|_| version.is_none()).and_then(|line| line.until.by());
+        Self {
+            name,
+            lines,
+            forms: mine.flat_map(|line| line.forms).copied().collect(),
+            fits: fits || ALSO_OF_OTHERS.contains(&name),
+            gone,
+            parameter: Parameter::of(name),
+        }
     }
 }
 
@@ -171,15 +219,21 @@ fn mask(around: Scope, parent: Option<&DirectiveRef<'_>>) -> u32 {
     }
 }
 
+#[inline]
 fn form(directive: &DirectiveRef<'_>, name: &str, forms: &[u32], mask: u32) -> Option<Fault> {
-    let count = directive.arguments().len();
+    let count = directive.argument_count();
     let block = directive.body() != Body::None;
-    let here = || forms.iter().copied().filter(|form| form & mask != 0);
-    let shaped = || here().filter(|form| (form & BLOCK != 0) == block);
-    let Some(form) = shaped().find(|form| takes(*form, count)) else {
-        return misplaced(directive, name, here().next().is_some(), shaped().next().is_some());
+    let is_here = |form: u32| form & mask != 0;
+    let is_shaped = |form: u32| is_here(form) && (form & BLOCK != 0) == block;
+    let Some(form) = forms.iter().find(|form| is_shaped(**form) && takes(**form, count)) else {
+        let (allowed, shaped) =
+            (forms.iter().any(|form| is_here(*form)), forms.iter().any(|form| is_shaped(*form)));
+        return misplaced(directive, name, allowed, shaped);
     };
-    let flag = directive.argument(0).filter(|_| form & FLAG != 0)?;
+    if form & FLAG == 0 {
+        return None;
+    }
+    let flag = directive.argument(0)?;
     let value = flag.text();
     if flag.has_placeholder()
         || value.eq_ignore_ascii_case("on")
@@ -216,12 +270,13 @@ fn misplaced(
     Some(Fault::new(kind, directive.head_span(), message))
 }
 
+#[inline]
 fn takes(form: u32, count: usize) -> bool {
-    form & ANY != 0
+    (count < 8 && form & (1 << count) != 0)
+        || form & ANY != 0
         || (form & FLAG != 0 && count == 1)
         || (form & ONE_OR_MORE != 0 && count >= 1)
         || (form & TWO_OR_MORE != 0 && count >= 2)
-        || (count < 8 && form & (1 << count) != 0)
 }
 
 /// The fault of a wrong number of arguments. Too many often mean that the previous line lacks its

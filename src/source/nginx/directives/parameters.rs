@@ -3,30 +3,64 @@
 
 use super::super::config::DirectiveRef;
 use super::super::fault::{Fault, FaultKind};
-use super::super::has_variable;
 use super::super::value::{parse_size, parse_time};
 use super::super::version::Version;
-use super::values;
+use super::values::CheckedValue;
 
 /// The first version that accepts `keepalive 0;` and `keepalive N local;`.
 const KEEPALIVE_BY_DEFAULT: Version = Version(1, 29, 7);
 /// The first version that can pass requests on over HTTP/2.
 const HTTP_2: Version = Version(1, 29, 4);
 
-/// What nginx says about a value that it refuses.
-pub(super) fn check(
-    directive: &DirectiveRef<'_>,
-    name: &str,
-    version: Option<Version>,
-) -> Option<Fault> {
-    match name {
-        "keepalive" => keepalive(directive, version),
-        "proxy_http_version" => http_version(directive, version),
-        _ if is_time(name) => measure(directive, name, |text| parse_time(text).is_some()),
-        "client_max_body_size" | "client_body_buffer_size" | "proxy_buffer_size" => {
-            measure(directive, name, |text| parse_size(text).is_some())
+/// What a directive takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Parameter {
+    /// The number of connections of `keepalive`.
+    Keepalive,
+    /// A version of HTTP.
+    HttpVersion,
+    /// A time.
+    Time,
+    /// A size.
+    Size,
+    /// A number, one of a few words, a condition.
+    Value(CheckedValue),
+    /// Anything else, which is not checked.
+    Any,
+}
+
+impl Parameter {
+    /// That of the directive with this name.
+    pub(super) fn of(name: &str) -> Self {
+        match name {
+            "keepalive" => Self::Keepalive,
+            "proxy_http_version" => Self::HttpVersion,
+            _ if is_time(name) => Self::Time,
+            "client_max_body_size" | "client_body_buffer_size" | "proxy_buffer_size" => Self::Size,
+            _ => CheckedValue::of(name).map_or(Self::Any, Self::Value),
         }
-        _ => values::check(directive, name),
+    }
+
+    /// Whether nothing is checked.
+    pub(super) fn is_any(self) -> bool {
+        matches!(self, Self::Any)
+    }
+
+    /// What nginx says about a value that it refuses.
+    pub(super) fn check(
+        self,
+        directive: &DirectiveRef<'_>,
+        name: &str,
+        version: Option<Version>,
+    ) -> Option<Fault> {
+        match self {
+            Self::Keepalive => keepalive(directive, version),
+            Self::HttpVersion => http_version(directive, version),
+            Self::Time => measure(directive, name, |text| parse_time(text).is_some()),
+            Self::Size => measure(directive, name, |text| parse_size(text).is_some()),
+            Self::Value(value) => value.check(directive, name),
+            Self::Any => None,
+        }
     }
 }
 
@@ -48,8 +82,9 @@ fn measure(
     name: &str,
     fits: impl Fn(&[u8]) -> bool,
 ) -> Option<Fault> {
-    let word = directive.argument(0).filter(|word| !word.has_placeholder())?;
-    if has_variable(&word.text()) || fits(&word.value()) {
+    let word = directive.argument(0)?;
+    let value = word.value();
+    if fits(&value) || value.contains(&b'$') || word.has_placeholder() {
         return None;
     }
     let message = format!("\"{name}\" directive invalid value \"{}\"", word.text());

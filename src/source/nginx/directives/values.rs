@@ -80,51 +80,90 @@ fn takes_a_number(directive: &str) -> bool {
     )
 }
 
-/// What nginx says about a value that it refuses.
-pub(super) fn check(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
-    if let Some(words) = words_of(name) {
-        let known = |word: &WordRef<'_>| {
-            words.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(&word.value()))
-        };
-        let wrong = fixed(directive).find(|word| !known(word))?;
-        return Some(invalid(name, &wrong));
-    }
-    if takes_a_number(name) {
-        let number = |word: &WordRef<'_>| word.value().iter().all(u8::is_ascii_digit);
-        let wrong = fixed(directive).find(|word| !number(word))?;
-        let message = format!("\"{name}\" directive invalid number \"{}\"", wrong.text());
-        return Some(Fault::new(FaultKind::InvalidParameter, wrong.span(), message));
-    }
-    match name {
-        "worker_processes" => {
-            let word = fixed(directive).next()?;
-            let number = word.value().iter().all(u8::is_ascii_digit);
-            (!number && word.value().as_ref() != b"auto").then(|| invalid(name, &word))
+/// What a directive takes that takes a number or certain words.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum CheckedValue {
+    /// Nothing but these words.
+    Words(&'static [&'static str]),
+    /// Numbers.
+    Number,
+    /// `worker_processes`: a number or `auto`.
+    Processes,
+    /// `rewrite`: the flag behind the replacement.
+    RewriteFlag,
+    /// `return`: a status or a URL.
+    Status,
+    /// `if`: a condition.
+    Condition,
+    /// `error_log`: the level behind the file.
+    LogLevel,
+}
+
+impl CheckedValue {
+    /// That of the directive with this name; `None` if it takes anything else.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        if let Some(words) = words_of(name) {
+            return Some(Self::Words(words));
         }
-        "rewrite" => {
-            let flag = directive.argument(2).filter(|word| !word.has_placeholder())?;
-            let fits = ["last", "break", "redirect", "permanent"];
-            (!fits.iter().any(|one| one.as_bytes() == flag.value().as_ref())).then(|| {
-                let message = format!("invalid parameter \"{}\"", flag.text());
-                Fault::new(FaultKind::InvalidParameter, flag.span(), message)
-            })
+        if takes_a_number(name) {
+            return Some(Self::Number);
         }
-        "return" => code(directive),
-        "if" => condition(directive),
-        "error_log" => {
-            let level = directive.argument(1).filter(|word| !word.has_placeholder())?;
-            const LEVELS: &[&str] =
-                &["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
-            let value = level.value();
-            let fits = LEVELS.iter().any(|one| one.as_bytes() == value.as_ref())
-                || value.starts_with(b"debug_");
-            (!fits).then(|| {
-                let message = format!("invalid log level \"{}\"", level.text());
-                Fault::new(FaultKind::InvalidParameter, level.span(), message)
-            })
-        }
-        _ => None,
+        Some(match name {
+            "worker_processes" => Self::Processes,
+            "rewrite" => Self::RewriteFlag,
+            "return" => Self::Status,
+            "if" => Self::Condition,
+            "error_log" => Self::LogLevel,
+            _ => return None,
+        })
     }
+
+    /// What nginx says about a value that it refuses.
+    pub(super) fn check(self, directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
+        match self {
+            Self::Words(words) => {
+                let known = |word: &WordRef<'_>| {
+                    words.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(&word.value()))
+                };
+                let wrong = fixed(directive).find(|word| !known(word))?;
+                Some(invalid(name, &wrong))
+            }
+            Self::Number => {
+                let number = |word: &WordRef<'_>| word.value().iter().all(u8::is_ascii_digit);
+                let wrong = fixed(directive).find(|word| !number(word))?;
+                let message = format!("\"{name}\" directive invalid number \"{}\"", wrong.text());
+                Some(Fault::new(FaultKind::InvalidParameter, wrong.span(), message))
+            }
+            Self::Processes => {
+                let word = fixed(directive).next()?;
+                let number = word.value().iter().all(u8::is_ascii_digit);
+                (!number && word.value().as_ref() != b"auto").then(|| invalid(name, &word))
+            }
+            Self::RewriteFlag => {
+                let flag = directive.argument(2).filter(|word| !word.has_placeholder())?;
+                let fits = ["last", "break", "redirect", "permanent"];
+                (!fits.iter().any(|one| one.as_bytes() == flag.value().as_ref())).then(|| {
+                    let message = format!("invalid parameter \"{}\"", flag.text());
+                    Fault::new(FaultKind::InvalidParameter, flag.span(), message)
+                })
+            }
+            Self::Status => code(directive),
+            Self::Condition => condition(directive),
+            Self::LogLevel => log_level(directive),
+        }
+    }
+}
+
+fn log_level(directive: &DirectiveRef<'_>) -> Option<Fault> {
+    const LEVELS: &[&str] = &["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
+    let level = directive.argument(1).filter(|word| !word.has_placeholder())?;
+    let value = level.value();
+    let fits =
+        LEVELS.iter().any(|one| one.as_bytes() == value.as_ref()) || value.starts_with(b"debug_");
+    (!fits).then(|| {
+        let message = format!("invalid log level \"{}\"", level.text());
+        Fault::new(FaultKind::InvalidParameter, level.span(), message)
+    })
 }
 
 /// `if (…)`: a single variable, a comparison, or a test of a file
