@@ -41,6 +41,11 @@ crate::rule! {
 
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let model = deployment.nginx.model.get()?;
+    // The types are nginx.conf's to say: a site's file alone, or a repository, is not to blame.
+    let http = model.config.roots().any(|root| root.name().as_ref() == b"http");
+    if !http || !deployment.machine.whole {
+        return Ok(());
+    }
     let (mut seen, mut known) = (HashSet::new(), HashMap::new());
     for directory in &deployment.nginx.statics {
         let Some(location) = directory.location.and_then(|id| model.location(id)) else { continue };
@@ -53,11 +58,6 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             || says_types(model, location.directive, &mut known)
         {
             continue;
-        }
-        // What surrounds a site alone may well have them.
-        let http = model.config.roots().any(|root| root.name().as_ref() == b"http");
-        if !http || !deployment.machine.whole {
-            return Err(Why::not_read("nginx.conf, which usually says the types, was not read"));
         }
         let own = model.effective(place, "default_type");
         if own.incomplete || own.level == Some(location.directive) || !seen.insert(location.server)
