@@ -117,15 +117,7 @@ fn called(block: &[Stmt]) -> Vec<&str> {
                     found.push(name.id.as_str());
                 }
                 // Only what is certain to be evaluated counts.
-                !matches!(
-                    one,
-                    Expr::BoolOp(_)
-                        | Expr::If(_)
-                        | Expr::ListComp(_)
-                        | Expr::SetComp(_)
-                        | Expr::DictComp(_)
-                        | Expr::Generator(_)
-                )
+                walk::evaluates_all_of(one)
             });
         }
         if let Stmt::With(node) = statement {

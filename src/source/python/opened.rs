@@ -211,15 +211,7 @@ impl<'a> OpenedReading<'_, 'a> {
             if let Expr::Call(call) = one {
                 calls.push(call);
             }
-            !matches!(
-                one,
-                Expr::BoolOp(_)
-                    | Expr::If(_)
-                    | Expr::ListComp(_)
-                    | Expr::SetComp(_)
-                    | Expr::DictComp(_)
-                    | Expr::Generator(_)
-            )
+            walk::evaluates_all_of(one)
         });
         for call in calls {
             if let Some((written, argument)) = self.written(call) {

@@ -4,6 +4,20 @@
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{ExceptHandler, Expr, Identifier, Pattern, Stmt};
 
+/// Does evaluating an expression evaluate all that is directly below it? Not in `a or b`, `a if b else c`
+/// and comprehensions.
+pub(super) fn evaluates_all_of(expression: &Expr) -> bool {
+    !matches!(
+        expression,
+        Expr::BoolOp(_)
+            | Expr::If(_)
+            | Expr::ListComp(_)
+            | Expr::SetComp(_)
+            | Expr::DictComp(_)
+            | Expr::Generator(_)
+    )
+}
+
 /// Calls `look` on an expression and on all expressions below it, in no particular order; `look`
 /// returns whether to descend further. The bodies of lambdas are left out, because they do not run
 /// here.
