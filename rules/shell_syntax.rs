@@ -2,11 +2,16 @@
 
 use crate::facts::App;
 use crate::facts::service::Word;
-use crate::facts::shell::is_builtin;
+
+/// Words of a shell that are no programs.
+const BUILTINS: [&str; 14] = [
+    "source", ".", "cd", "export", "set", "unset", "exec", "eval", "ulimit", "umask", "alias",
+    "if", "for", "while",
+];
 
 /// Is this program one that only a shell could run?
 pub(super) fn is_shell_program(program: &str) -> bool {
-    is_builtin(program) || program.starts_with('~') || assigns(program)
+    BUILTINS.contains(&program) || program.starts_with('~') || assigns(program)
 }
 
 /// `NAME=value` in front of a command.

@@ -146,10 +146,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             if command.line.prefixes.ignore_failure && setting != "ExecStart" {
                 continue;
             }
+            let runs = judge(app, setting, command, out);
             // A tree without the shell may well have its script.
-            let judged = judge(app, setting, command, out);
-            let judged = judged.or_else(|why| script(setting, command, out).and(Err(why)));
-            if let Err(why) = judged {
+            if runs != Ok(false)
+                && let Err(why) = script(setting, command, out)
+            {
+                out.skip(&why);
+            }
+            if let Err(why) = runs {
                 out.skip(&why);
             }
         }
@@ -211,7 +215,8 @@ fn relative(app: &App, out: &mut Sink) {
     }
 }
 
-fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<(), Why> {
+/// Can the program be executed? Tells why, where it cannot.
+fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<bool, Why> {
     let program = &command.line.program;
     if let Some(why) = &program.unknown {
         return Err(Why::not_understood(why.clone()));
@@ -230,42 +235,37 @@ fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<
         ))
         .at(program.span, "taken literally")
         .help("Write the program's path in full.");
-        return Ok(());
+        return Ok(false);
     }
     // Builtins of a shell are no programs, and another rule's.
     if crate::rules::shell_syntax::is_shell_program(name) {
-        return Ok(());
+        return Ok(false);
     }
-    let Some(place) = &command.executable.place else { return bare(setting, command, out) };
-    let cause = match place.state.get()? {
-        State::Present(metadata) if metadata.kind != FileKind::File => {
-            format!("{name} is {}", metadata.kind)
+    let Some(place) = &command.executable.place else {
+        bare(setting, command, out)?;
+        return Ok(false);
+    };
+    if let Some(cause) = absent(place)? {
+        report(setting, command, &cause, "Correct the path, or install the program.", out);
+        return Ok(false);
+    }
+    match place.metadata() {
+        Some(metadata) if metadata.kind != FileKind::File => {
+            let cause = format!("{name} is {}", metadata.kind);
+            report(setting, command, &cause, "Correct the path, or install the program.", out);
+            Ok(false)
         }
-        State::Present(metadata) if metadata.mode & 0o111 == 0 => {
+        Some(metadata) if metadata.mode & 0o111 == 0 => {
             let text = format!("{name} is not executable (mode {:04o})", metadata.mode);
             report(setting, command, &text, &format!("chmod +x {name}"), out);
-            return Ok(());
+            Ok(false)
         }
-        State::Present(_) => {
+        _ => {
             interpreter(setting, command, out)?;
-            script(setting, command, out)?;
-            return not_for_user(app, setting, command, place, out);
+            not_for_user(app, setting, command, place, out)?;
+            Ok(true)
         }
-        State::Broken { reason } => format!("{name}: {reason}"),
-        State::Missing { link: Some(link), .. } => {
-            format!(
-                "{} points to {}, which does not exist",
-                link.link.display(),
-                link.target.display()
-            )
-        }
-        State::Missing { at, .. } => {
-            programs_read(&place.path, at)?;
-            format!("{name} does not exist")
-        }
-    };
-    report(setting, command, &cause, "Correct the path, or install the program.", out);
-    Ok(())
+    }
 }
 
 /// A tree without any of the system's programs says nothing about one of them.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Machine;
 use super::place::{Place, tidy};
-use super::shell::{base_name, is_shell};
+use super::shell::{ShellTask, base_name, is_shell, task};
 use crate::host::FileKind;
 use crate::source::unit::Unit;
 use crate::source::unit::exec::{ExecCommand, Word};
@@ -26,6 +26,9 @@ pub struct Script {
     /// The word that names it.
     pub span: Span,
 }
+
+/// Python's options whose value is the next word.
+pub const PYTHON_TAKES_A_VALUE: [&str; 4] = ["-W", "-X", "-Q", "--check-hash-based-pycs"];
 
 /// Is this the name of a Python interpreter?
 pub fn is_python(name: &str) -> bool {
@@ -67,12 +70,6 @@ impl Executable {
             found.place =
                 found.searched.iter().find(|place| place.is(FileKind::File) == Ok(true)).cloned();
         }
-        found.script = script(command)
-            .filter(|word| placeholder::find(word.text.as_str()).is_none())
-            .and_then(|word| {
-                let path = beside(unit, word.text.as_str())?;
-                Some(Script { place: look(&path), span: word.span })
-            });
         let Some(place) = &found.place else { return found };
         if place.is(FileKind::File) == Ok(true)
             && let Ok(bytes) = sources.host().read(&place.resolved, SCRIPT_LIMIT)
@@ -84,53 +81,68 @@ impl Executable {
         }
         found
     }
-}
 
-/// A path as a command of the unit sees it; nothing for a relative one if its directory is not known.
-fn beside(unit: &Unit, path: &str) -> Option<PathBuf> {
-    if path.starts_with('/') {
-        return Some(PathBuf::from(path));
+    /// Looks for the file that the program is told to run. A relative path counts from the directory that
+    /// the command starts in.
+    pub fn find_script(
+        &mut self,
+        sources: &Sources,
+        machine: &Machine,
+        command: &ExecCommand,
+        directory: Option<&Path>,
+    ) {
+        self.script = script(command).and_then(|word| {
+            let named = Path::new(word.text.as_str());
+            let path = match named.is_absolute() {
+                true => named.to_path_buf(),
+                false => tidy(&directory?.join(named)),
+            };
+            let place = Place::look(sources.host(), &path, machine.owners_known);
+            Some(Script { place, span: word.span })
+        });
     }
-    let directory =
-        unit.last("Service", "WorkingDirectory")?.value.as_str().trim_start_matches('-');
-    directory.starts_with('/').then(|| tidy(&Path::new(directory).join(path)))
 }
 
-/// The word behind an interpreter's options, unless one of them gives it its commands.
+/// The word that names the file which a shell or Python is told to run.
 fn script(command: &ExecCommand) -> Option<&Word> {
     let name = base_name(command.program.text.as_str());
-    let python = is_python(name);
-    if !python && !is_shell(name) {
-        return None;
-    }
-    let mut words = command.arguments.iter();
-    while let Some(word) = words.next() {
+    // What is not known may be an option.
+    let known = |word: &&Word| {
         let text = word.text.as_str();
-        if word.unknown.is_some() || !word.variables.is_empty() || text.contains('$') {
+        word.unknown.is_none() && word.variables.is_empty() && !text.contains('$')
+    };
+    let words = command.arguments.iter().take_while(known).map(|word| word.text.as_str());
+    let at = match is_python(name) {
+        true => python_file(words)?,
+        false if !is_shell(name) => return None,
+        false => match task(words)? {
+            ShellTask::File(at) => at,
+            ShellTask::Text(_) => return None,
+        },
+    };
+    command.arguments.get(at).filter(|word| placeholder::find(word.text.as_str()).is_none())
+}
+
+/// Passes over Python's options; nothing if one of them says what it runs.
+fn python_file<'w>(words: impl Iterator<Item = &'w str>) -> Option<usize> {
+    let mut words = words.enumerate();
+    loop {
+        let (at, word) = words.next()?;
+        if PYTHON_TAKES_A_VALUE.contains(&word) {
+            words.next();
+        } else if word == "--" {
+            return words.next().map(|(at, _)| at);
+        } else if !word.starts_with('-') {
+            return Some(at);
+        } else if word == "-" || is_switch(word) && word.contains(['c', 'm']) {
             return None;
         }
-        let takes_next = match text {
-            "--" => return words.next(),
-            "-" => return None,
-            "--rcfile" | "--init-file" | "--check-hash-based-pycs" => true,
-            _ if text.starts_with("--") => false,
-            "-W" | "-X" | "-Q" if python => true,
-            _ if python && (text.starts_with("-W") || text.starts_with("-X")) => false,
-            _ if text.starts_with('-') && text.contains(['c', 's', 'm']) => {
-                // `python -s` is a switch; `sh -s` reads its input.
-                if python && !text.contains(['c', 'm']) {
-                    continue;
-                }
-                return None;
-            }
-            _ if text.starts_with(['-', '+']) => !python && text.ends_with(['o', 'O']),
-            _ => return Some(word),
-        };
-        if takes_next {
-            words.next();
-        }
     }
-    None
+}
+
+/// Letters of which each is an option, as in `-um`, and none has its value behind it.
+fn is_switch(word: &str) -> bool {
+    !["--", "-W", "-X"].iter().any(|start| word.starts_with(start))
 }
 
 /// `ExecSearchPath=`, or systemd's own path.

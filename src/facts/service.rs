@@ -166,6 +166,7 @@ impl Service {
         service.user = service.read_user(machine);
         service.working_directory =
             sources.seen_as(&view, || service.read_working_directory(sources, machine));
+        sources.seen_as(&view, || service.find_scripts(sources, machine));
         service.directories = service.read_directories();
         service.outputs = service.read_outputs(sources, machine);
         service.misspelt =
@@ -446,6 +447,27 @@ impl Service {
         let commands = self.exec_start_pre.iter();
         let mut words = commands.flat_map(|command| &command.line.arguments);
         words.any(|word| tidy(Path::new(word.text.as_str())) == path)
+    }
+}
+
+impl Service {
+    /// Looks for what shells and Python are told to run, now that it is known where they start.
+    fn find_scripts(&mut self, sources: &Sources, machine: &Machine) {
+        let directory = self.working_directory.ok().and_then(Option::as_ref);
+        let directory = directory.map(|place| place.path.clone());
+        let lists = [
+            &mut self.exec_condition,
+            &mut self.exec_start_pre,
+            &mut self.exec_start,
+            &mut self.exec_start_post,
+            &mut self.exec_reload,
+            &mut self.exec_reload_post,
+            &mut self.exec_stop,
+        ];
+        for command in lists.into_iter().flatten() {
+            let Command { line, executable, .. } = command;
+            executable.find_script(sources, machine, line, directory.as_deref());
+        }
     }
 }
 

@@ -5,17 +5,6 @@ use crate::source::unit::exec::{ExecCommand, Word};
 /// The shells that take `-c`.
 const SHELLS: [&str; 7] = ["sh", "bash", "dash", "ash", "ksh", "zsh", "mksh"];
 
-/// Words of a shell that are no programs.
-const BUILTINS: [&str; 14] = [
-    "source", ".", "cd", "export", "set", "unset", "exec", "eval", "ulimit", "umask", "alias",
-    "if", "for", "while",
-];
-
-/// Is this a word that only a shell could run?
-pub fn is_builtin(word: &str) -> bool {
-    BUILTINS.contains(&word)
-}
-
 /// The last component of a path.
 pub fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
@@ -24,6 +13,39 @@ pub fn base_name(path: &str) -> &str {
 /// Is this the program of a shell?
 pub fn is_shell(program: &str) -> bool {
     SHELLS.contains(&base_name(program))
+}
+
+/// What a shell is told to run, by its place among the words behind the shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShellTask {
+    /// The text behind `-c`.
+    Text(usize),
+    /// A file.
+    File(usize),
+}
+
+/// Passes over a shell's options; nothing for a shell that reads its input.
+pub fn task<'w>(words: impl IntoIterator<Item = &'w str>) -> Option<ShellTask> {
+    let mut words = words.into_iter().enumerate();
+    let mut of = ShellTask::File as fn(usize) -> ShellTask;
+    loop {
+        let (at, word) = words.next()?;
+        if word == "--" {
+            return words.next().map(|(at, _)| of(at));
+        }
+        if !word.starts_with(['-', '+']) || word.len() < 2 {
+            return Some(of(at));
+        }
+        let letters = if word.starts_with("--") { "" } else { word };
+        if letters.starts_with('-') && letters.contains('c') {
+            of = ShellTask::Text;
+        } else if letters.starts_with('-') && letters.contains('s') {
+            return None;
+        }
+        if letters.ends_with(['o', 'O']) || matches!(word, "--rcfile" | "--init-file") {
+            words.next();
+        }
+    }
 }
 
 /// The script of the first `sh -c SCRIPT` in a command (`env bash -lc SCRIPT` too).
@@ -44,5 +66,21 @@ pub fn quoted(word: &str) -> String {
     match !word.is_empty() && word.chars().all(plain) {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ShellTask, task};
+
+    #[test]
+    fn what_a_shell_is_told_to_run() {
+        let told = |line: &'static str| task(line.split(' '));
+        assert_eq!(told("-e run.sh now"), Some(ShellTask::File(1)));
+        assert_eq!(told("-lc text"), Some(ShellTask::Text(1)));
+        assert_eq!(told("-o pipefail -c text"), Some(ShellTask::Text(3)));
+        assert_eq!(told("--rcfile x -- -c"), Some(ShellTask::File(3)));
+        assert_eq!(told("+e --login run.sh"), Some(ShellTask::File(2)));
+        assert_eq!((told("-s run.sh"), told("-e")), (None, None));
     }
 }

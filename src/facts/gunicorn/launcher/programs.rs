@@ -5,6 +5,7 @@ use super::{
     COMMANDS, Launch, NotLaunched, Script, Shell, Stays, Walker, WrapperKind, assignment,
     base_name, is_gunicorn, is_python, named,
 };
+use crate::facts::executable::PYTHON_TAKES_A_VALUE;
 use crate::source::gunicorn::ArgumentWord;
 use crate::source::{FileId, Span, Text};
 
@@ -25,7 +26,7 @@ impl Walker<'_> {
             }
             let (module, next) = match text {
                 "-m" => (words.get(at + 1).map(|m| m.text.as_str()), at + 2),
-                "-W" | "-X" | "-Q" | "--check-hash-based-pycs" => {
+                _ if PYTHON_TAKES_A_VALUE.contains(&text) => {
                     at += 2;
                     continue;
                 }

@@ -3,6 +3,7 @@
 
 use super::super::shell::{Command, Joint, Reader, ShellValue, Variable};
 use super::{COMMANDS, Launch, NotLaunched, Script, Shell, Stays, Walker, WrapperKind, assignment};
+use crate::facts::shell::{ShellTask, task};
 use crate::source::gunicorn::ArgumentWord;
 use crate::source::{Lookup, Secret, Span, Text};
 
@@ -22,26 +23,16 @@ impl Walker<'_> {
             _ => (WrapperKind::Other(name.to_owned()), None),
         };
         self.dash = matches!(kind, WrapperKind::Dash | WrapperKind::Sh) && execs == Some(false);
-        let mut at = 1;
-        let mut command = false;
-        while let Some(word) = words.get(at) {
-            let text = word.text.as_str();
-            if text == "--" {
-                at += 1;
-                break;
-            }
-            if !text.starts_with(['-', '+']) || text.len() < 2 {
-                break;
-            }
-            command |= text.starts_with('-') && !text.starts_with("--") && text.contains('c');
-            let takes = !text.starts_with("--") && text.ends_with(['o', 'O']);
-            let takes = takes || matches!(text, "--rcfile" | "--init-file");
-            at += if takes { 2 } else { 1 };
-        }
-        let Some(word) = words.get(at) else {
+        let behind = words.get(1..).unwrap_or_default();
+        let (at, is_text) = match task(behind.iter().map(|word| word.text.as_str())) {
+            Some(ShellTask::Text(at)) => (at, true),
+            Some(ShellTask::File(at)) => (at, false),
+            None => return Err(NotLaunched::Unknown("a shell without a command".into())),
+        };
+        let Some(word) = behind.get(at) else {
             return Err(NotLaunched::Unknown("a shell without a command".into()));
         };
-        if command {
+        if is_text {
             self.wrap(kind, Stays::Always, Some(false), program.span);
             let text = word.text.clone();
             return self.text(&text, Some(execs));
