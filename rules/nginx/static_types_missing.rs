@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::facts::nginx::{BlockPlace, DirectiveId, Location, LocationKind, Model};
 use crate::rule::prelude::*;
@@ -46,7 +46,10 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     if !http || !deployment.machine.whole {
         return Ok(());
     }
-    let (mut seen, mut known) = (HashSet::new(), HashMap::new());
+    let types = model.config.named("types");
+    let with_types: HashSet<DirectiveId> =
+        types.filter_map(|line| Some(line.parent()?.id)).collect();
+    let mut seen = HashSet::new();
     for directory in &deployment.nginx.statics {
         let Some(location) = directory.location.and_then(|id| model.location(id)) else { continue };
         if !is_of_assets(location) {
@@ -55,7 +58,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         let place = BlockPlace::Location(location.id);
         // An include that was not read may hold them.
         if model.effective(place, "types").incomplete
-            || says_types(model, location.directive, &mut known)
+            || around(model, location.directive).any(|block| with_types.contains(&block))
         {
             continue;
         }
@@ -80,13 +83,10 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// Has the block, or one around it, a `types`? Each block is looked through once.
-fn says_types(model: &Model, block: DirectiveId, known: &mut HashMap<DirectiveId, bool>) -> bool {
-    let Some(block) = model.config.get(block) else { return false };
-    let here = *known
-        .entry(block.id)
-        .or_insert_with(|| block.children().any(|line| line.name().as_ref() == b"types"));
-    here || block.parent().is_some_and(|around| says_types(model, around.id, known))
+/// The block and those around it.
+fn around(model: &Model, block: DirectiveId) -> impl Iterator<Item = DirectiveId> {
+    let block = model.config.get(block);
+    std::iter::successors(block, |block| block.parent()).map(|block| block.id)
 }
 
 /// Judging by its path: uploads and downloads are opened as what they are.

@@ -187,22 +187,18 @@ impl<'h> Watcher<'h> {
     /// Workers that end are replaced for ever. Two whole sets of them are more than another reload by
     /// somebody else would end.
     fn judge_workers(&self) -> Result<(), Failure> {
-        let workers = self.observer.workers.values();
-        let gone: Vec<&Worker> = workers
-            .filter(|worker| !self.handed.old.contains(&worker.id) && worker.gone.is_some())
-            .collect();
         let most = self.wanted * 2 + 2;
-        let unloaded = gone.iter().filter(|worker| worker.loaded.is_none()).count();
+        let unloaded = self.gone().filter(|worker| worker.loaded.is_none()).count();
         if unloaded > most {
             let why =
                 format!("{unloaded} new workers exited before they had loaded the application");
             return Err(self.failure(why));
         }
         // gunicorn is silent about those that exit with 0, and 20.1 about every exit.
-        if self.keeps_workers && gone.len() > most {
+        let gone = self.gone().count();
+        if self.keeps_workers && gone > most {
             let why = format!(
-                "{} workers of the new release exited by themselves, one after another",
-                gone.len()
+                "{gone} workers of the new release exited by themselves, one after another"
             );
             return Err(self.failure(why));
         }
@@ -211,20 +207,16 @@ impl<'h> Watcher<'h> {
 }
 
 impl Watcher<'_> {
-    /// Workers of the new release that had loaded the application and are gone.
-    fn gone(&self) -> BTreeSet<u32> {
+    /// Workers of the new release that are gone.
+    fn gone(&self) -> impl Iterator<Item = &Worker> {
         let workers = self.observer.workers.values();
-        let fallen = workers.filter(|worker| {
-            !self.handed.old.contains(&worker.id)
-                && worker.gone.is_some()
-                && worker.loaded.is_some()
-        });
-        fallen.map(|worker| worker.id.pid).collect()
+        workers.filter(|worker| !self.handed.old.contains(&worker.id) && worker.gone.is_some())
     }
 
     /// Asks the logs how they went, where some did. gunicorn may say so a moment later.
     fn hear_of_deaths(&mut self) {
-        let gone = self.gone();
+        let served = self.gone().filter(|worker| worker.loaded.is_some());
+        let gone: BTreeSet<u32> = served.map(|worker| worker.id.pid).collect();
         if self.heard.gone != gone.len() {
             self.heard = Heard { gone: gone.len(), times: 0, ..self.heard };
         }
