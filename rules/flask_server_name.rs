@@ -1,11 +1,9 @@
 //! `SERVER_NAME`, by which Flask before 3.1 answers 404 to requests for every other host: part of N303.
 
-use std::collections::BTreeSet;
-
 use crate::facts::gunicorn::Version;
-use crate::facts::nginx::ServerName;
+use crate::facts::nginx::Destination;
 use crate::rule::prelude::*;
-use crate::rules::allowed_hosts::hands_names_on;
+use crate::rules::refused_names::refused_names;
 
 /// Names of the site that are passed on as they are asked for, and are not Flask's.
 ///
@@ -21,31 +19,16 @@ pub(super) fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
     if answers_all(app)? {
         return Ok(());
     }
-    let mut seen = BTreeSet::new();
-    let mut refused: Vec<&ServerName> = Vec::new();
-    let mut others = false;
-    for pass in front.passes.iter().filter(|pass| app.is_passed_at(pass.word)) {
-        let Some(server) = front.model.server(pass.server) else { continue };
-        if !hands_names_on(front.model, server, pass) {
-            others = true;
-            continue;
-        }
-        for name in &server.names {
-            if !name.is_public() || is_same(&own.value, &name.text) {
-                others = true;
-            } else if seen.insert(name.text.as_str()) {
-                refused.push(name);
-            }
-        }
-    }
-    let Some(first) = refused.first() else { return Ok(()) };
-    let names: Vec<&str> = refused.iter().take(5).map(|name| name.text.as_str()).collect();
-    let more = if refused.len() > names.len() { " …" } else { "" };
+    let passes = front.passes.iter().copied().filter(|pass| app.is_passed_at(pass.word));
+    let passes: Vec<&Destination> = passes.collect();
+    let refuses = |host: &str| !is_same(&own.value, host);
+    let Some(refused) = refused_names(front.model, &passes, refuses) else { return Ok(()) };
+    let Some(first) = refused.names.first() else { return Ok(()) };
     out.report(format!(
-        "Flask answers 404 to every request for {}{more}: SERVER_NAME is another host",
-        names.join(", ")
+        "Flask answers 404 to every request for {}: SERVER_NAME is another host",
+        refused.words()
     ))
-    .severity(if others { Severity::Warning } else { Severity::Error })
+    .severity(if refused.others { Severity::Warning } else { Severity::Error })
     .at(own.span, "the only host that Flask before 3.1 answers")
     .at(first.span, format!("asked for as {}", first.text))
     .subject("SERVER_NAME")

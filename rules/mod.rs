@@ -15,6 +15,7 @@ pub mod nginx;
 mod no_exec_paths;
 mod private_users;
 pub mod processes;
+mod refused_names;
 pub mod release;
 mod running_command;
 mod runtime_directory;
