@@ -1,7 +1,7 @@
 //! A Django that answers only https, behind an nginx that calls every request http: part of N303.
 
 use crate::facts::Passing;
-use crate::facts::nginx::{BlockPlace, Destination, Listen, Model, Server};
+use crate::facts::nginx::{BlockPlace, Destination, Model, Server};
 use crate::rule::prelude::Span;
 use crate::rule::{Safety, Severity, Sink};
 
@@ -54,9 +54,8 @@ pub(super) fn check(front: &Passing, out: &mut Sink) {
 }
 
 fn speaks_no_tls(model: &Model, server: &Server) -> bool {
-    let tls = |listen: &Listen| listen.ssl || listen.quic || listen.address.is_none();
     let switched = model.effective(BlockPlace::Server(server.id), "ssl");
-    !server.listens.iter().any(tls) && switched.directives.is_empty() && !switched.incomplete
+    server.listens_plainly() && switched.directives.is_empty() && !switched.incomplete
 }
 
 /// The value with which a pass says that each request came by http.

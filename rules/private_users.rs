@@ -71,31 +71,20 @@ fn stranger(app: &App) -> Result<Option<Harm>, Why> {
 
 /// A port that a capability would have opened, which does not reach the host from in there.
 fn low_port(app: &App) -> Result<Option<Harm>, Why> {
-    let ambient = app.service.text("AmbientCapabilities");
-    let by_capability = match ambient.get()? {
-        Some(text) => text.as_str().to_ascii_uppercase().contains("CAP_NET_BIND_SERVICE"),
-        None => false,
-    };
-    if !by_capability && !app.service.user.get()?.is_root() {
+    if !app.service.gives("CAP_NET_BIND_SERVICE") && !app.service.user.get()?.is_root() {
         return Ok(None);
     }
-    let bounds = app.bounds().get()?.iter().filter(|bound| !bound.activated);
-    for bound in bounds {
-        let Endpoint::Tcp { port, .. } = &bound.endpoint else { continue };
-        if !(1..1024).contains(port) {
-            continue;
-        }
-        return Ok(Some((
-            format!(
-                "port {port} is below 1024, and PrivateUsers= removes the capability to listen \
-                 there"
-            ),
-            bound.origin.span(),
-            "only a capability opens it",
-            "Make gunicorn listen on a unix socket or on a port from 1024 up, and nginx pass to \
-             it; or remove PrivateUsers=."
-                .to_owned(),
-        )));
-    }
-    Ok(None)
+    app.bounds().get()?;
+    let Some(low) = &app.gunicorn.low_port else { return Ok(None) };
+    Ok(Some((
+        format!(
+            "port {} is below 1024, and PrivateUsers= removes the capability to listen there",
+            low.port
+        ),
+        low.origin.span(),
+        "only a capability opens it",
+        "Make gunicorn listen on a unix socket or on a port from 1024 up, and nginx pass to it; or \
+         remove PrivateUsers=."
+            .to_owned(),
+    )))
 }

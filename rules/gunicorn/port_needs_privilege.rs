@@ -48,9 +48,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if user.is_root() || privileged {
         return Ok(());
     }
-    let ambient = service.text("AmbientCapabilities");
-    let capable = |text: &Text| text.as_str().to_ascii_uppercase().contains("CAP_NET_BIND_SERVICE");
-    if ambient.get()?.as_ref().is_some_and(capable) {
+    if service.gives("CAP_NET_BIND_SERVICE") {
         return Ok(());
     }
     // `authbind` opens the port in gunicorn's place, and another network has its own lowest port.

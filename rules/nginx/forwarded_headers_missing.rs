@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::facts::front::server_title;
 use crate::facts::nginx::{
-    BlockPlace, Destination, DirectiveId, Effective, Listen, Model, ServerId, Target,
+    BlockPlace, Destination, DirectiveId, Effective, Model, ServerId, Target,
 };
 use crate::facts::release::Django;
 use crate::facts::{App, Passing, Why};
@@ -381,8 +381,7 @@ fn scheme_is_right(model: &Model, server: ServerId) -> bool {
     let server = model.server(server).filter(|server| server.directive.is_some());
     server.is_some_and(|server| {
         let place = BlockPlace::Server(server.id);
-        let tls = |listen: &Listen| listen.ssl || listen.quic || listen.address.is_none();
-        !server.listens.iter().any(tls) && model.effective(place, "ssl").directives.is_empty()
+        server.listens_plainly() && model.effective(place, "ssl").directives.is_empty()
     })
 }
 

@@ -9,8 +9,8 @@ use crate::facts::nginx::unreached::{
     mentioned_names, only_files,
 };
 use crate::facts::nginx::{
-    Address, BlockPlace, Destination, DirectiveId, DirectiveRef, Listen, Location, LocationKind,
-    Model, Server, ServerId, ServerName, ServerNameKind,
+    Address, BlockPlace, Destination, DirectiveId, DirectiveRef, Location, LocationKind, Model,
+    Server, ServerId, ServerName, ServerNameKind,
 };
 use crate::facts::{Nginx, Passing, Why};
 use crate::rule::prelude::{Span, nearest};
@@ -1081,8 +1081,7 @@ fn always_returns<'c>(block: &DirectiveRef<'c>) -> Option<DirectiveRef<'c>> {
 /// The `return` under a condition that holds for every request, because the server has no address for
 /// TLS: `if ($scheme != "https") { return 301 https://… }`.
 fn returns_without_tls<'c>(server: &Server, block: &DirectiveRef<'c>) -> Option<DirectiveRef<'c>> {
-    let plain = |listen: &Listen| !listen.ssl && !listen.quic && listen.address.is_some();
-    if !server.listens.iter().all(plain) {
+    if !server.listens_plainly() {
         return None;
     }
     for directive in block.children() {

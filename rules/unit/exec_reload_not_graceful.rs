@@ -233,10 +233,9 @@ fn may_signal(
         return Ok(());
     }
     let user = service.user.get()?;
-    let capable = service.unit.list("Service", "AmbientCapabilities");
     if user.is_root()
         || service.boolean("PermissionsStartOnly", false).ok() != Some(&false)
-        || capable.iter().any(|line| line.value.as_str().contains("CAP_KILL"))
+        || service.gives("CAP_KILL")
     {
         return Ok(());
     }

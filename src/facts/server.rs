@@ -74,7 +74,7 @@ pub struct Gunicorn {
     pub watched: Vec<WatchedFile>,
     /// Where it listens.
     pub bounds: Known<Vec<Bound>>,
-    /// The lowest port that it listens on, if that takes a privilege on most hosts.
+    /// A port that it listens on, if that takes a privilege on most hosts.
     pub low_port: Option<LowPort>,
     /// Where it would listen if it were started without the sockets of `.socket` units.
     pub own_bounds: Known<Vec<Bound>>,

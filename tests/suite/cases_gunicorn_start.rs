@@ -464,7 +464,11 @@ fn a_port_that_only_root_may_have() {
         seen.reasons("G236"),
         ["/etc/sysctl.d/ports.conf may set ip_unprivileged_port_start"]
     );
-    for free in ["User=root", "AmbientCapabilities=CAP_NET_BIND_SERVICE CAP_CHOWN"] {
+    for free in [
+        "User=root",
+        "AmbientCapabilities=CAP_NET_BIND_SERVICE CAP_CHOWN",
+        "AmbientCapabilities=CAP_NET_BIND_SERVICE\nAmbientCapabilities=CAP_CHOWN",
+    ] {
         start(low, free).check().passes("G236");
     }
     let other = "AmbientCapabilities=CAP_CHOWN";

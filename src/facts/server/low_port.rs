@@ -15,7 +15,7 @@ const DIRECTORIES: [&str; 4] =
 /// As much as such a file has.
 const MAX_FILE: u64 = 1 << 16;
 
-/// The lowest of gunicorn's own ports that are below 1024, with the first port that anybody may have.
+/// The first of gunicorn's own ports that is below 1024, with the first port that anybody may have.
 #[derive(Debug, Clone)]
 pub struct LowPort {
     /// The port.
@@ -30,12 +30,11 @@ pub struct LowPort {
 
 /// Looks where gunicorn listens, and asks the host only if that is a low port.
 pub(super) fn read(sources: &Sources, bounds: &Known<Vec<Bound>>) -> Option<LowPort> {
-    let own = bounds.ok()?.iter().filter(|bound| !bound.activated);
-    let low = own.filter_map(|bound| match bound.endpoint {
+    let mut own = bounds.ok()?.iter().filter(|bound| !bound.activated);
+    let (port, bound) = own.find_map(|bound| match bound.endpoint {
         Endpoint::Tcp { port, .. } if (1..DEFAULT).contains(&port) => Some((port, bound)),
         _ => None,
-    });
-    let (port, bound) = low.min_by_key(|(port, _)| *port)?;
+    })?;
     let (endpoint, origin) = (bound.endpoint.clone(), bound.origin.clone());
     Some(LowPort { port, endpoint, origin, first_free: first_free(sources) })
 }

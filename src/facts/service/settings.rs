@@ -28,6 +28,12 @@ pub fn expanded(unit: &Unit, line: &Assignment) -> Result<Text, Why> {
 }
 
 impl Service {
+    /// Does `AmbientCapabilities=`, whose lines add up, give its processes this capability?
+    pub fn gives(&self, capability: &str) -> bool {
+        let lines = self.unit.list("Service", "AmbientCapabilities");
+        lines.iter().any(|line| line.value.as_str().to_ascii_uppercase().contains(capability))
+    }
+
     /// The effective text of a `[Service]` setting, its specifiers expanded.
     pub fn text(&self, key: &str) -> Known<Option<Text>> {
         self.text_in("Service", key)

@@ -34,6 +34,12 @@ pub struct Server {
 }
 
 impl Server {
+    /// Whether every `listen` is known, and none of them speaks TLS by itself; `ssl on;`, which older
+    /// versions have, makes the whole server speak it.
+    pub fn listens_plainly(&self) -> bool {
+        self.listens.iter().all(|listen| !listen.ssl && !listen.quic && listen.address.is_some())
+    }
+
     /// The addresses it listens on; `*:80` if it has no `listen` (if nginx does not run as root,
     /// its documentation says port 8000).
     pub fn addresses(&self) -> Vec<Address> {
