@@ -29,15 +29,14 @@ pub fn no_address(unit: &Unit) -> Option<Vec<Text>> {
         return None;
     }
     let lines = unit.list("Socket", "ListenStream");
-    let texts: Option<Vec<Text>> = lines
+    lines
         .iter()
         .map(|line| expanded(unit, line).ok().filter(|text| is_no_address(text.as_str())))
-        .collect();
-    texts
+        .collect()
 }
 
 /// Only what is surely none: a path that does not begin with `/`, and a host that is not a number.
-fn is_no_address(text: &str) -> bool {
+pub(super) fn is_no_address(text: &str) -> bool {
     if text.starts_with(['/', '@']) || text.contains(['{', '<', '%']) || text.starts_with("vsock:")
     {
         return false;

@@ -541,3 +541,21 @@ fn what_the_application_may_not_write_at_import_is_told() {
     let before = made("ExecStartPre=+/usr/bin/install -d -o www-data /var/lib/myapp");
     assert!(before.of("G230").is_empty() && !before.reasons("G230").is_empty(), "{before:#?}");
 }
+
+/// What only follows from a unit that systemd refuses, or from a line that no shell reads, is not said.
+#[test]
+fn nothing_is_said_of_what_never_comes_about() {
+    let arguments = format!("-w 3 {REST} wsgi:app");
+    let line = format!("[Service]\nExecStart=\nExecStart=source /srv/a && gunicorn {arguments}\n");
+    let seen = Case::healthy().file(DROP_IN, line).check();
+    seen.only("U129");
+    assert!(seen.of("U103").is_empty(), "{seen:#?}");
+    for address in ["localhost:8000", "unix:/run/myapp.sock", "*:8000"] {
+        let socket = format!("[Socket]\nListenStream={address}\n");
+        let seen = start("-w 3 --chdir /srv/myapp/current wsgi:app", "")
+            .file("/etc/systemd/system/myapp.socket", socket)
+            .check();
+        seen.only("U127").says(&format!("`{address}` is no address"));
+        assert!(seen.of("N301").is_empty(), "{seen:#?}");
+    }
+}

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::super::endpoint::{Bound, Endpoint, TcpHost};
 use super::super::gunicorn::{Launch, Settings};
+use super::super::socket_unit::is_no_address;
 use super::super::{Known, Origin, Service, Whose, Why};
 use crate::source::gunicorn::BindAddress;
 use crate::source::unit::Unit;
@@ -83,6 +84,10 @@ fn activated(sockets: &[Unit], launch: Option<&Launch>) -> Known<Vec<Bound>> {
                 }
                 _ => return Known::Unknown(Why::not_understood("ListenStream= is not known")),
             };
+            // systemd ignores the line, and refuses a unit that has no other.
+            if is_no_address(text.as_str()) {
+                continue;
+            }
             let Some(endpoint) = listen_stream(text.as_str(), v6_only(socket)) else {
                 return Known::Unknown(Why::not_understood("ListenStream= is not understood"));
             };

@@ -304,9 +304,9 @@ impl Walker<'_> {
         starts.take(COMMANDS).find_map(|(at, _)| {
             let rest = words.get(at + 1..)?;
             let mut walker = self.clone();
-            let why = format!("the effect of `{name}` is not known");
             let kind = WrapperKind::Other(name.to_owned());
-            walker.wrap(kind, Stays::Depends(why), None, program.span);
+            // It never comes to that, so nothing is to be said about who the main process is.
+            walker.wrap(kind, Stays::Never, None, program.span);
             walker.launch.certain = false;
             walker.follow(rest.to_vec()).ok()
         })
